@@ -1,0 +1,341 @@
+"""The deployment entity: all that a plugin may touch.
+
+Plugins get their config, servers, ledger, steps, parallel work, waits, shells and secrets here,
+and nothing else. Cancellation raises out of each of these, so plugins need no check of their own.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import copy
+import secrets as random
+import threading
+import time
+import uuid as uuids
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Protocol, TypeVar
+
+from rally_deploy import config as configs
+from rally_deploy.cancellation import Cancellation
+from rally_deploy.errors import Cancelled, EachFailed, RallyDeployError, WaitTimeout
+from rally_deploy.events import Event, Kind, NoWatcher, Output, Watcher
+from rally_deploy.ledger import Ledger
+from rally_deploy.masking import Mask
+from rally_deploy.model import DeploymentRecord, Server, State
+from rally_deploy.output_log import OutputLog
+from rally_deploy.ssh.base import HostKeys, Observer, Shell
+from rally_deploy.store import Store
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+#: How many items ``each`` works on at the same time unless told otherwise.
+DEFAULT_WIDTH = 50
+
+_step: contextvars.ContextVar[str] = contextvars.ContextVar("step", default="")
+
+
+class Registry(Protocol):
+    """Finds plugin classes by their name in a config."""
+
+    def engine(self, name: str) -> type: ...
+
+    def provider(self, name: str) -> type: ...
+
+
+class Shells(Protocol):
+    """Opens and keeps shells, one connection per server."""
+
+    def get(self, server: Server, observer: Observer, host_keys: HostKeys) -> Shell: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class Workplace:
+    """What one running command of ours shares among a deployment and its children."""
+
+    store: Store
+    registry: Registry
+    shells: Shells
+    owner: str  # identifies this process in leases
+    watcher: Watcher = field(default_factory=NoWatcher)
+    cancellation: Cancellation = field(default_factory=Cancellation)
+    mask: Mask = field(default_factory=Mask)
+    environ: Mapping[str, str] = field(default_factory=dict)
+    lease_s: float = 30.0
+
+
+class Deployment:
+    """One deployment as a plugin sees it; ``owner`` is the plugin's place in the config tree."""
+
+    def __init__(
+        self, workplace: Workplace, record: DeploymentRecord, top: Deployment | None = None,
+        owner: str = "engine",
+    ) -> None:
+        self._work = workplace
+        self._top = top or self
+        self.record = record
+        self.uuid = record.uuid
+        self.name = record.name
+        self.owner = owner
+        self.raw_config: Mapping[str, Any] = workplace.store.deployments.config(record.uuid)
+        self.config: Mapping[str, Any] = configs.resolve_env(self.raw_config, workplace.environ)
+        self.ledger = Ledger(workplace.store, record.uuid, owner)
+        workplace.mask.add(configs.secret_values(self.config, workplace.registry))
+
+    # Plugins and states
+
+    def provider(self, block: Mapping[str, Any], key: str = "provider") -> Any:
+        """The provider of a block of the config that stands at ``key`` in this plugin's block."""
+        view = copy.copy(self)
+        view.owner = f"{self.owner}.{key}"
+        view.ledger = Ledger(self._work.store, self.uuid, view.owner)
+        return self._work.registry.provider(configs.plugin_name(block))(view, block)
+
+    def engine(self) -> Any:
+        return self._work.registry.engine(configs.plugin_name(self.config))(self)
+
+    def child(self, name: str, config: Mapping[str, Any]) -> Deployment:
+        """A nested deployment with a row, ledger and state of its own, made on first call."""
+        full = f"{self.name}/{name}"
+        found = next((r for r in self._children() if r.name == full), None)
+        if found is None:
+            found = self._work.store.deployments.add(
+                str(uuids.uuid4()), full, configs.plugin_name(config), config,
+                owner=self._work.owner, lease_s=self._work.lease_s, parent_uuid=self.uuid,
+            )
+        return Deployment(self._work, found, self._top)
+
+    def children(self) -> list[Deployment]:
+        """The nested deployments that are not destroyed yet, in the order they were made."""
+        return [
+            Deployment(self._work, r, self._top)
+            for r in self._children() if r.state is not State.DESTROYED
+        ]
+
+    def _children(self) -> list[DeploymentRecord]:
+        return self._work.store.deployments.children(self.uuid)
+
+    @property
+    def state(self) -> State:
+        return self._work.store.deployments.get(self.uuid).state
+
+    def move(self, to: State, error: str = "") -> None:
+        """Move to another state; moving to the present one does nothing."""
+        if self.state is to:
+            return
+        self.record = self._work.store.deployments.move(
+            self.uuid, to, owner=self._work.owner, lease_s=self._work.lease_s, error=error
+        )
+        self._emit(Kind.STATE, str(to), detail=error)
+
+    def deploy(self) -> None:
+        """Make the cloud, or go on with it, and store how to use it; the state tells the rest."""
+        if self.state is State.READY:
+            return
+        with self._ending_as_state():
+            self.move(State.PROVISIONING)
+            result = configs.cloud_result(self.engine().deploy())
+            self.check_cancelled()
+            self.move(State.DEPLOYING)
+            self._work.store.credentials.replace(self.uuid, result)
+            self.move(State.READY)
+
+    def destroy(self) -> None:
+        """Remove all that was ever made for it; harmless if that is nothing."""
+        if self.state is State.DESTROYED:
+            return
+        with self._ending_as_state():
+            self.move(State.DESTROYING)
+            self.engine().cleanup()
+            self._work.store.resources.assert_all_gone(self.uuid)
+            self._work.store.deployments.forget_secrets(self.uuid)
+            self.move(State.DESTROYED)
+
+    @contextmanager
+    def _ending_as_state(self) -> Iterator[None]:
+        try:
+            yield
+        except (Cancelled, KeyboardInterrupt):
+            self.move(State.CANCELLED, "cancelled")
+            raise
+        except Exception as error:
+            self.move(State.FAILED, self._work.mask(str(error)))
+            raise
+
+    # Servers and shells
+
+    def record_servers(self, servers: Sequence[Server]) -> None:
+        """Keep the servers for ``show``, ``ssh`` and ``logs``."""
+        self._work.store.servers.replace(self.uuid, servers)
+
+    def servers(self) -> list[Server]:
+        return self._work.store.servers.list(self.uuid)
+
+    def ssh(self, server: Server) -> Shell:
+        """The one pooled shell on this server."""
+        observer = _Observer(self, self._work)
+        return self._work.shells.get(server, observer, _HostKeys(self._work.store, self._top.uuid))
+
+    # Steps, events, parallel work, waits
+
+    def check_cancelled(self) -> None:
+        self._work.cancellation.check()
+
+    @contextmanager
+    def step(self, title: str, server: Server | None = None) -> Iterator[None]:
+        """A timed event with a beginning and an end; steps nest, also across threads."""
+        self.check_cancelled()
+        step, parent = uuids.uuid4().hex[:12], _step.get()
+        label = server.label if server else ""
+        self._emit(Kind.STEP_BEGIN, title, server=label, step=step, parent_step=parent)
+        token, start = _step.set(step), time.monotonic()
+
+        def end(kind: Kind, detail: str = "") -> None:
+            self._emit(kind, title, server=label, step=step, parent_step=parent, detail=detail,
+                       elapsed_s=round(time.monotonic() - start, 3))
+
+        try:
+            yield
+            self.check_cancelled()
+        except BaseException as error:
+            end(Kind.STEP_FAILED, str(error) or type(error).__name__)
+            raise
+        else:
+            end(Kind.STEP_DONE)
+        finally:
+            _step.reset(token)
+
+    def note(self, text: str, server: Server | None = None, warning: bool = False) -> None:
+        self._emit(Kind.WARNING if warning else Kind.NOTE, text, step=_step.get(),
+                   server=server.label if server else "")
+
+    def _emit(self, kind: Kind, title: str, detail: str = "", **fields: Any) -> None:
+        mask = self._work.mask
+        event = Event(self.uuid, datetime.now(timezone.utc), kind, mask(title),
+                      detail=mask(detail), **fields)
+        self._work.watcher.event(self._work.store.events.add(event))
+
+    def each(
+        self, work: Callable[[T], R], items: Iterable[T], limit: int | None = None
+    ) -> list[R]:
+        """Call ``work`` on every item, ``limit`` at the same time, and wait for all of them.
+
+        Returns the results in the items' order. If any failed: Cancelled if one was cancelled,
+        the error itself if there was one item, else one EachFailed with every result and failure.
+        """
+        todo = list(items)
+        if not todo:
+            return []
+        results: dict[int, R] = {}
+        failures: dict[int, tuple[str, Exception]] = {}
+
+        def one(index: int) -> None:
+            item = todo[index]
+            try:
+                self.check_cancelled()
+                results[index] = work(item)
+            except Exception as error:
+                label = getattr(item, "label", None) or getattr(item, "name", None) or str(item)
+                failures[index] = (str(label), error)
+
+        width = min(limit or DEFAULT_WIDTH, len(todo))
+        with ThreadPoolExecutor(width, thread_name_prefix="each") as pool:
+            contexts = [contextvars.copy_context() for _ in todo]
+            for future in [
+                pool.submit(context.run, one, index) for index, context in enumerate(contexts)
+            ]:
+                future.result()
+        if failures:
+            errors = [error for _, error in failures.values()]
+            cancelled = next((e for e in errors if isinstance(e, Cancelled)), None)
+            if cancelled or len(todo) == 1:
+                raise cancelled or errors[0]
+            raise EachFailed(len(todo), results, dict(sorted(failures.items()))) from errors[0]
+        return [results[index] for index in range(len(todo))]
+
+    def wait(
+        self,
+        probe: Callable[[], T],
+        timeout_s: float,
+        what: str,
+        *,
+        interval_s: float = 0.5,
+        tolerate: tuple[type[Exception], ...] = (),
+    ) -> T:
+        """Call ``probe`` until it returns something true; WaitTimeout names ``what`` otherwise.
+
+        :param tolerate: errors of the probe that mean "not yet".
+        """
+        end = time.monotonic() + timeout_s
+        last = ""
+        while True:
+            self.check_cancelled()
+            try:
+                value = probe()
+                if value:
+                    return value
+            except tolerate as error:
+                last = str(error)
+            if time.monotonic() >= end:
+                raise WaitTimeout(f"{what}: not within {timeout_s:g} s", last)
+            self._work.cancellation.sleep(interval_s)
+
+    # Secrets
+
+    def secret(self, name: str, make: Callable[[], str] = lambda: random.token_urlsafe(18)) -> str:
+        """A secret of the top deployment, made on first use, stored encrypted, always masked."""
+        found = self._work.store.secrets.get(self._top.uuid, name)
+        if found is None:
+            found = self._work.store.secrets.put_if_absent(self._top.uuid, name, make())
+        self._work.mask.add([found])
+        return found
+
+    @property
+    def watcher(self) -> Watcher:
+        return self._work.watcher
+
+    @property
+    def mask(self) -> Mask:
+        return self._work.mask
+
+
+class _HostKeys:
+    """Pinned keys in the store, per top deployment."""
+
+    def __init__(self, store: Store, uuid: str) -> None:
+        self._store, self._uuid = store, uuid
+
+    def get(self, identity: str) -> str | None:
+        return self._store.host_keys.get(self._uuid, identity)
+
+    def pin(self, identity: str, key: str) -> str:
+        return self._store.host_keys.pin(self._uuid, identity, key)
+
+
+class _Observer:
+    """Passes a command's lines on to the server's log file and to the watcher."""
+
+    _locks = threading.Lock()
+
+    def __init__(self, deployment: Deployment, work: Workplace) -> None:
+        self._uuid, self._work = deployment.uuid, work
+        self._log = OutputLog(deployment.uuid)
+
+    def line(self, server: Server, line: str) -> None:
+        text = self._work.mask(line)
+        self._log.write(server.label, text)
+        self._work.watcher.output(Output(self._uuid, server.label, _step.get(), text))
+
+    def check(self) -> None:
+        self._work.cancellation.check()
+
+    def secrets(self) -> Sequence[str]:
+        return self._work.mask.values()
+
+

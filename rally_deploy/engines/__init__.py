@@ -1,0 +1,1 @@
+"""Engines: each puts an OpenStack distribution onto servers. Siblings never import each other."""

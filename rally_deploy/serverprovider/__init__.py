@@ -1,0 +1,1 @@
+"""Server providers: each makes or names servers. Siblings never import each other."""

@@ -1,0 +1,185 @@
+"""The contract of a shell: one abstract method, everything else is built on it.
+
+A transport implements :meth:`Shell.execute` (and nothing else has to be): one command line in,
+exit status and output back, with each line given to the observer as it comes, and an end as soon
+as the observer says that the work is cancelled.
+"""
+
+from __future__ import annotations
+
+import shlex
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from rally_deploy.errors import CommandFailed, NoSpace
+from rally_deploy.model import Server
+
+#: Seconds that a command may take when its caller says nothing.
+DEFAULT_TIMEOUT_S = 120.0
+
+#: Where locks and detached commands are kept on a server.
+STATE_DIR = "/var/lib/rdeploy"
+
+
+class Observer(Protocol):
+    """What a shell tells of a running command, and asks."""
+
+    def line(self, server: Server, line: str) -> None:
+        """A line of output, without its line end."""
+
+    def check(self) -> None:
+        """Raise :class:`~rally_deploy.errors.Cancelled` if the work is to end."""
+
+    def secrets(self) -> Sequence[str]:
+        """Values that must not be shown in an error's text."""
+
+
+class HostKeys(Protocol):
+    """The pinned host keys of one deployment. ``identity`` is ``Server.identity``."""
+
+    def get(self, identity: str) -> str | None:
+        """The pinned key as ``type base64``, None before the first sight."""
+
+    def pin(self, identity: str, key: str) -> str:
+        """Pin the key if there is none yet; return the one that is pinned."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended. ``status`` is its exit status, 0 to 255."""
+
+    command: str
+    status: int
+    stdout: str
+    stderr: str
+    elapsed_s: float
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 0
+
+
+class Shell(ABC):
+    """Commands on one server. Thread-safe: many commands may run at the same time."""
+
+    def __init__(self, server: Server, observer: Observer) -> None:
+        self.server = server
+        self.observer = observer
+
+    @abstractmethod
+    def execute(self, command: str, stdin: bytes, timeout_s: float, quiet: bool) -> Result:
+        """Run one command line of ``/bin/sh``; never raises for its exit status.
+
+        ``quiet`` keeps the output from the observer's ``line``. Raises Unreachable,
+        AuthenticationFailed, HostKeyMismatch, ConnectionLost, CommandTimeout or Cancelled;
+        the last two end the command.
+        """
+
+    def close(self) -> None:
+        """Give up the connection; a later command opens it again."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: str | bytes = b"",
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        check: bool = True,
+        quiet: bool = False,
+        env: Mapping[str, str] | None = None,
+        lock: str = "",
+        user: str = "",
+    ) -> Result:
+        """Run an argument list and wait for it.
+
+        :param check: raise CommandFailed (NoSpace if that is the reason) on a status other than 0.
+        :param env: variables without secrets; they stand on the command line.
+        :param lock: run it under this lock of the server, so that a removal waits for its end
+            even when our own process was killed in between.
+        :param user: run it as this user (needs root or ``become``).
+        """
+        words = list(argv)
+        if env:
+            words = ["env", *(f"{name}={value}" for name, value in env.items()), *words]
+        if user:
+            words = ["runuser", "-u", user, "--", *words]
+        if lock:
+            words = self._locked(words, lock)
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        result = self.execute(self._with_become(words), data, timeout_s, quiet)
+        if check and result.status != 0:
+            raise self._failure(shlex.join(argv), result)
+        return result
+
+    def script(
+        self,
+        text: str,
+        *args: str,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        check: bool = True,
+        quiet: bool = False,
+        lock: str = "",
+        user: str = "",
+    ) -> Result:
+        """Run a ``/bin/sh -e`` script that is sent by stdin, so it may hold secrets.
+
+        Its own stdin is /dev/null. ``args`` are its ``$1``, ``$2`` ...
+        """
+        # A function is parsed whole before it runs: no command in it can eat the rest of the text.
+        body = f"set -e\nmain() {{\n:\n{text}\n}}\nmain \"$@\" </dev/null\nexit 0\n"
+        result = self.run(
+            ["sh", "-s", "--", *args],
+            stdin=body, timeout_s=timeout_s, check=False, quiet=quiet, lock=lock, user=user,
+        )
+        if check and result.status != 0:
+            first = next((line for line in text.splitlines() if line.strip()), "script")
+            raise self._failure(first.strip(), result)
+        return result
+
+    def put(
+        self, path: str, content: str | bytes, mode: int = 0o644, owner: str = ""
+    ) -> None:
+        """Write a file at once (a reader sees the old or the new one); makes its folder."""
+        text = (
+            'd=$(dirname -- "$1"); mkdir -p -- "$d"; t=$(mktemp "$d/.rd.XXXXXX"); '
+            'trap \'rm -f -- "$t"\' EXIT; cat >"$t"; chmod "$2" "$t"; '
+            'if [ -n "$3" ]; then chown "$3" "$t"; fi; mv -fT -- "$t" "$1"'
+        )
+        self.run(
+            ["sh", "-ec", text, "put", path, f"{mode:o}", owner],
+            stdin=content, timeout_s=600, quiet=True,
+        )
+
+    def get(self, path: str) -> str:
+        """A text file's content."""
+        return self.run(["cat", "--", path], quiet=True).stdout
+
+    def exists(self, path: str) -> bool:
+        return self.run(["test", "-e", path], check=False, quiet=True).ok
+
+    def _with_become(self, words: Sequence[str]) -> str:
+        line = shlex.join(words)
+        if self.server.become and self.server.user != "root":
+            return "sudo -n -- " + line
+        return line
+
+    @staticmethod
+    def _locked(words: Sequence[str], lock: str) -> list[str]:
+        # -o: a daemon that the command leaves behind does not keep the lock.
+        text = 'mkdir -p "$1"; exec 3>&-; f="$1/$2.lock"; shift 2; exec flock -o "$f" "$@"'
+        return ["sh", "-c", text, "lock", f"{STATE_DIR}/locks", lock, *words]
+
+    def _failure(self, command: str, result: Result) -> CommandFailed:
+        stdout, stderr = result.stdout, result.stderr
+        for secret in self.observer.secrets():
+            command, stdout, stderr = (
+                text.replace(secret, "***") for text in (command, stdout, stderr)
+            )
+        if "No space left on device" in stderr or "No space left on device" in stdout:
+            return NoSpace(
+                self.server, command, result.status, stdout, stderr,
+                "free some space on that server's disk, then 'rdeploy resume'",
+            )
+        return CommandFailed(self.server, command, result.status, stdout, stderr)
