@@ -17,6 +17,10 @@ class Cancellation:
         self._timeout_s = timeout_s
         self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
 
+    def limit(self, timeout_s: float) -> None:
+        """From now on the work may take this long."""
+        self._timeout_s, self._deadline = timeout_s, time.monotonic() + timeout_s
+
     def cancel(self, why: str = "cancelled by the user") -> None:
         self._why = self._why or why
         self._event.set()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rally_deploy.config import normalize
-from rally_deploy.errors import LeftOver, RallyDeployError
+from rally_deploy.errors import LeftOver
 from rally_deploy.ledger import ResourceOwner
-from rally_deploy.model import Resource, ResourceState, Server, State
+from rally_deploy.model import Resource, Server, State
 
 if TYPE_CHECKING:
     from rally_deploy.deployment import Deployment
@@ -52,8 +52,8 @@ class DeployEngine(ResourceOwner):
         Our own resources go first, then the child deployments, then the provider's servers; a
         failure of one never keeps the next, all are raised together at the end.
         """
-        failures: list[RallyDeployError] = []
-        undo = [self.release_all]
+        failures: list[LeftOver] = []
+        undo: list[Callable[[], None]] = [self.release_all]
         undo += [child.destroy for child in reversed(self.deployment.children())]
         block = self.config.get("provider")
         if isinstance(block, Mapping):
@@ -63,9 +63,10 @@ class DeployEngine(ResourceOwner):
                 act()
             except LeftOver as error:
                 failures.append(error)
-        left = [r for r in self.deployment.ledger.alive() if r.state is not ResourceState.GONE]
-        if failures and left or len(failures) > 0:
-            raise failures[0] if len(failures) == 1 else LeftOver(
+        if len(failures) == 1:
+            raise failures[0]
+        if failures:
+            raise LeftOver(
                 "not everything could be removed", "\n".join(str(e) for e in failures),
                 failures[0].remedy,
             )

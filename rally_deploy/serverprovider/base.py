@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rally_deploy.config import normalize
+from rally_deploy.errors import LeftOver
 from rally_deploy.ledger import ResourceOwner
 from rally_deploy.model import Resource, Server
 
@@ -34,5 +35,14 @@ class ServerProvider(ResourceOwner):
         raise NotImplementedError(f"{type(self).__name__} recorded {resource.kind} without delete")
 
     def destroy_servers(self) -> None:
-        """Remove all that this provider made for this deployment."""
-        self.release_all()
+        """Remove all that this provider made for this deployment, then its host provider's."""
+        failure: LeftOver | None = None
+        try:
+            self.release_all()
+        except LeftOver as error:
+            failure = error
+        hosts = self.config.get("host_provider")
+        if isinstance(hosts, Mapping):
+            self.deployment.provider(hosts, "host_provider").destroy_servers()
+        if failure:
+            raise failure
