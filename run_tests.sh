@@ -1,0 +1,33 @@
+#!/bin/sh
+# Lint, types, import layers, unit tests, and the functional tests that this machine can run.
+# As root it installs what they need; otherwise what is missing is skipped by name.
+# Arguments, if any, go to pytest in place of the whole suite.
+set -eu
+cd "$(dirname -- "$0")"
+. ./tools/setup.sh
+
+if [ "$(id -u)" -eq 0 ]; then
+    say "packages"
+    # The package would start a database server of its own; the tests start theirs.
+    if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+        mkdir -p /etc/postgresql-common
+        echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf
+    fi
+    install_packages python3-venv openssh-client openssh-server sudo lxc lxc-templates debootstrap \
+        rsync bridge-utils iptables dnsmasq-base uidmap iproute2 iputils-ping postgresql
+fi
+say "virtual environment"
+make_venv .venv ".[openstack,postgresql,test]"
+PATH="$PWD/.venv/bin:$PATH"
+export PATH
+if [ $# -gt 0 ]; then
+    exec python -m pytest "$@"
+fi
+say "lint"
+ruff check .
+say "types"
+mypy
+say "layers"
+lint-imports
+say "tests"
+exec python -m pytest --durations=15
