@@ -126,8 +126,9 @@ class Deployment:
         return self._work.store.deployments.get(self.uuid).state
 
     def move(self, to: State, error: str = "") -> None:
-        """Move to another state; moving to the present one does nothing."""
-        if self.state is to:
+        """Move to another state, and hold it if that state is a moving one."""
+        now = self._work.store.deployments.get(self.uuid)
+        if now.state is to and now.lease_owner == self._work.owner:
             return
         self.record = self._work.store.deployments.move(
             self.uuid, to, owner=self._work.owner, lease_s=self._work.lease_s, error=error
@@ -138,8 +139,8 @@ class Deployment:
         """Make the cloud, or go on with it, and store how to use it; the state tells the rest."""
         if self.state is State.READY:
             return
+        self.move(State.PROVISIONING)
         with self._ending_as_state():
-            self.move(State.PROVISIONING)
             result = configs.cloud_result(self.engine().deploy())
             self.check_cancelled()
             self.move(State.DEPLOYING)
@@ -150,8 +151,8 @@ class Deployment:
         """Remove all that was ever made for it; harmless if that is nothing."""
         if self.state is State.DESTROYED:
             return
+        self.move(State.DESTROYING)
         with self._ending_as_state():
-            self.move(State.DESTROYING)
             self.engine().cleanup()
             self._work.store.resources.assert_all_gone(self.uuid)
             self._work.store.deployments.forget_secrets(self.uuid)

@@ -40,7 +40,8 @@ class Holder:
         while not self._end.wait(_LOOK_S):
             since_renewal_s += _LOOK_S
             try:
-                if self._store.deployments.get(self._uuid).cancel_requested:
+                record = self._store.deployments.get(self._uuid)
+                if record.lease_owner == self._owner and record.cancel_requested:
                     self._cancellation.cancel("cancelled by 'rdeploy cancel'")
                 if since_renewal_s >= self._lease_s / 3:
                     self._store.deployments.renew(self._owner, self._lease_s)

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rally_deploy.errors import Cancelled, LeftOver, RallyDeployError
+from rally_deploy.errors import Cancelled, LeftOver
 from rally_deploy.model import Resource, ResourceState, Server
 
 if TYPE_CHECKING:
@@ -129,8 +129,9 @@ class ResourceOwner(ABC):
                     ledger.release(row, self.delete)
             except Cancelled:
                 raise
-            except RallyDeployError as error:
-                failures.append(f"{row.kind} {row.name}: {error}")
+            except Exception as error:
+                # Whatever one removal meets must not keep the others from being removed.
+                failures.append(f"{row.kind} {row.name}: {error or type(error).__name__}")
 
         for _, run in itertools.groupby(rows, key=lambda row: row.kind):
             self.deployment.each(release, list(run))
