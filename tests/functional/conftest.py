@@ -1,0 +1,113 @@
+"""The real rdeploy on the real machine; what was made is looked for on the machine itself."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SAMPLES = Path(__file__).parents[2] / "samples" / "deployments"
+
+
+def need(reason, *commands):
+    """Skip on a machine that cannot run this; in CI a missing part is a failure, not a skip."""
+    missing = [command for command in commands if not shutil.which(command)]
+    if os.geteuid() != 0:
+        missing.append("root")
+    if missing:
+        text = f"{reason}: needs {', '.join(missing)}"
+        if os.environ.get("CI"):
+            pytest.fail(text)
+        pytest.skip(text)
+
+
+@pytest.fixture(scope="session")
+def lxc():
+    """LXC on this machine, or a skip that says what is missing."""
+    need("real containers", "lxc-create", "lxc-copy", "debootstrap", "dnsmasq", "iptables", "ip")
+
+
+@pytest.fixture(scope="session")
+def sshd():
+    need("real sshd in network namespaces", "sshd", "ip", "ssh-keygen")
+
+
+class Rdeploy:
+    """``rdeploy`` in processes of its own, with a home of its own."""
+
+    def __init__(self, home):
+        self.home = Path(home)
+        self.env = {**os.environ, "RDEPLOY_HOME": str(home)}
+
+    def __call__(self, *arguments, timeout=900, check=True, module="rally_deploy", **env):
+        done = subprocess.run(
+            [sys.executable, "-m", module, *map(str, arguments)],
+            env={**self.env, **env}, capture_output=True, text=True, timeout=timeout, check=False,
+        )
+        if check:
+            assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def killed(self, point, *arguments, timeout=900):
+        """Run it with SIGKILL at its n-th outside call; True if that point was reached."""
+        done = self(
+            *arguments, timeout=timeout, check=False, module="rally_deploy.testing.killing",
+            RDEPLOY_TEST_KILL_AT=str(point),
+        )
+        return done.returncode == -signal.SIGKILL
+
+    def start(self, *arguments):
+        """Run it in the background; the caller waits for it or ends it."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "rally_deploy", *map(str, arguments)],
+            env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+
+    def json(self, *arguments):
+        return json.loads(self(*arguments, "--json").stdout)
+
+    def config(self, name, tree):
+        """A config file beside the home."""
+        path = self.home.parent / f"{name}.json"
+        path.write_text(json.dumps(tree))
+        return path
+
+
+@pytest.fixture
+def rdeploy(tmp_path):
+    return Rdeploy(tmp_path / "home")
+
+
+def on_machine():
+    """What this machine has that rdeploy could have made, apart from base images."""
+    def lines(*command):
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split("\n")
+
+    containers = [n for n in lines("lxc-ls", "-1") if n.startswith("rd-")]
+    links = [w for line in lines("ip", "-o", "link") if (w := line.split(": ")[1:2])]
+    return {
+        "containers": sorted(n.strip() for n in containers if not n.startswith("rd-base-")),
+        "links": sorted(name[0] for name in links if name[0].startswith(("rd", "veth"))),
+        "iptables": sorted(line for line in lines("iptables-save") if "rd-" in line),
+        "routes": sorted(line for line in lines("ip", "route") if " dev rd" in line),
+        "processes": sorted(
+            line for line in lines("pgrep", "-af", "dnsmasq.*rd|lxc-.*rd-[0-9a-f]{8}")
+            if line and "pgrep" not in line
+        ),
+        "files": sorted(
+            str(path) for top in ("/var/lib/rdeploy", "/run/rdeploy", "/var/lib/misc")
+            for path in Path(top).rglob("*rd-*") if "base" not in str(path)
+        ),
+    }
+
+
+@pytest.fixture
+def clean_machine():
+    """The test must leave this machine as it found it."""
+    before = on_machine()
+    yield before
+    assert on_machine() == before
