@@ -1,0 +1,94 @@
+"""What happened, step by step, and how long steps took in the past."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from rally_deploy.events import Event, Kind
+from rally_deploy.store import schema, trees
+from rally_deploy.store.database import Database, moment, to_us
+
+_table = schema.events
+_columns = (
+    _table.c.deployment_uuid, _table.c.at, _table.c.kind, _table.c.title, _table.c.server,
+    _table.c.step, _table.c.parent_step, _table.c.elapsed_s, _table.c.detail, _table.c.id,
+)
+
+
+class Events:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        # One at a time: ids are given before a commit, and a reader that asks for all after an
+        # id must not pass one by. Only the process that holds a deployment writes its events.
+        self._order = threading.Lock()
+
+    def add(self, event: Event) -> Event:
+        """Store an event; returns it with its id."""
+        values = {
+            "deployment_uuid": event.deployment_uuid, "at": to_us(event.at),
+            "kind": event.kind.value, "title": event.title, "server": event.server,
+            "step": event.step, "parent_step": event.parent_step, "elapsed_s": event.elapsed_s,
+            "detail": event.detail,
+        }
+
+        def work(connection: Connection) -> int:
+            added = connection.execute(insert(_table).values(values))
+            return int(added.inserted_primary_key[0])  # type: ignore[index]
+
+        with self._order:
+            return replace(event, id=self._db.write(work))
+
+    def list(self, uuid: str, after_id: int = 0, children: bool = False) -> list[Event]:
+        """The events of a deployment that came after that id, in their order.
+
+        ``children``: those of its nested deployments too.
+        """
+        whose = trees.family(uuid) if children else [uuid]
+        query = (
+            select(*_columns)
+            .where(_table.c.deployment_uuid.in_(whose), _table.c.id > after_id)
+            .order_by(_table.c.id)
+        )
+        rows = self._db.read(lambda connection: connection.execute(query).all())
+        return [_event(*tuple(row)) for row in rows]
+
+    def durations(self, engine: str, runs: int = 10) -> dict[str, tuple[float, ...]]:
+        """By step title: the seconds it took in the last runs of this engine that became ready.
+
+        The latest first; a step that ran on several servers counts once for each. Titles that
+        were seen in no such run are not in it. For whole runs see ``deployments.durations``.
+        """
+        past = schema.deployments
+        last = (
+            select(past.c.uuid, past.c.started_at, past.c.ready_at)
+            .where(past.c.engine == engine, past.c.ready_at.is_not(None))
+            .order_by(past.c.ready_at.desc())
+            .limit(runs)
+            .subquery()
+        )
+        query = (
+            select(_table.c.title, _table.c.elapsed_s)
+            .join(last, last.c.uuid == _table.c.deployment_uuid)
+            .where(
+                _table.c.kind == Kind.STEP_DONE.value, _table.c.elapsed_s.is_not(None),
+                _table.c.at.between(last.c.started_at, last.c.ready_at),
+            )
+            .order_by(_table.c.id.desc())
+        )
+        found: dict[str, tuple[float, ...]] = {}
+        for title, elapsed_s in self._db.read(lambda c: c.execute(query).all()):
+            found[title] = (*found.get(title, ()), elapsed_s)
+        return found
+
+
+def _event(
+    uuid: str, at: int, kind: str, title: str, server: str, step: str, parent_step: str,
+    elapsed_s: float | None, detail: str, id: Any,
+) -> Event:
+    return Event(
+        uuid, moment(at), Kind(kind), title, server, step, parent_step, elapsed_s, detail, id
+    )
