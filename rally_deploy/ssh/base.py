@@ -7,20 +7,27 @@ as the observer says that the work is cancelled.
 
 from __future__ import annotations
 
+import copy
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from rally_deploy.errors import CommandFailed, NoSpace
+from rally_deploy.errors import CommandFailed, CommandTimeout, NoSpace
 from rally_deploy.model import Server
+from rally_deploy.ssh.become import Sudo
+
+AnyShell = TypeVar("AnyShell", bound="Shell")
 
 #: Seconds that a command may take when its caller says nothing.
 DEFAULT_TIMEOUT_S = 120.0
 
 #: Where locks and detached commands are kept on a server.
 STATE_DIR = "/var/lib/rdeploy"
+
+_STILL_LOCKED = 75
+_SHOWN = 200  # characters of a command line in an error
 
 
 class Observer(Protocol):
@@ -64,9 +71,23 @@ class Result:
 class Shell(ABC):
     """Commands on one server. Thread-safe: many commands may run at the same time."""
 
-    def __init__(self, server: Server, observer: Observer) -> None:
+    def __init__(
+        self, server: Server, observer: Observer, sudo: Sudo | None = None
+    ) -> None:
         self.server = server
         self.observer = observer
+        self._sudo = sudo or Sudo()
+
+    def observed_by(self: AnyShell, observer: Observer) -> AnyShell:
+        """The same shell, on the same connection, that tells another observer."""
+        view = copy.copy(self)
+        view.observer = observer
+        return view
+
+    @property
+    def needs_sudo(self) -> bool:
+        """Whether commands are run as root by way of sudo."""
+        return self.server.become and self.server.user != "root"
 
     @abstractmethod
     def execute(self, command: str, stdin: bytes, timeout_s: float, quiet: bool) -> Result:
@@ -77,7 +98,7 @@ class Shell(ABC):
         the last two end the command.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (most shells have nothing to give up)
         """Give up the connection; a later command opens it again."""
 
     def run(
@@ -108,7 +129,10 @@ class Shell(ABC):
         if lock:
             words = self._locked(words, lock)
         data = stdin.encode() if isinstance(stdin, str) else stdin
-        result = self.execute(self._with_become(words), data, timeout_s, quiet)
+        line = shlex.join(words)
+        if self.needs_sudo:
+            line, data = self._sudo.wrap(self, line, data)
+        result = self.execute(line, data, timeout_s, quiet)
         if check and result.status != 0:
             raise self._failure(shlex.join(argv), result)
         return result
@@ -159,24 +183,63 @@ class Shell(ABC):
     def exists(self, path: str) -> bool:
         return self.run(["test", "-e", path], check=False, quiet=True).ok
 
-    def _with_become(self, words: Sequence[str]) -> str:
-        line = shlex.join(words)
-        if self.server.become and self.server.user != "root":
-            return "sudo -n -- " + line
-        return line
+    def wait_unlocked(self, lock: str, timeout_s: float = 600.0) -> None:
+        """Return once nothing runs under this lock of ``run``; CommandTimeout otherwise."""
+        self._with_lock(lock, timeout_s, ":")
+
+    def remove_lock(self, lock: str, timeout_s: float = 600.0) -> None:
+        """Wait until nothing runs under this lock, then remove its file; harmless if it is gone.
+
+        A command that waits for the lock meanwhile makes the file anew and takes that one.
+        """
+        # The folders go with the last lock, so that nothing of ours is left on the server.
+        self._with_lock(lock, timeout_s, 'rm -f -- "$f"; rmdir -p -- "$1" 2>/dev/null || :')
+
+    def _with_lock(self, lock: str, timeout_s: float, then: str) -> None:
+        text = (
+            'f="$1/$2.lock"; [ -e "$f" ] || exit 0; exec 9>>"$f"; '
+            f'flock -w "$3" -E 75 9 || exit $?; {then}'
+        )
+        result = self.run(
+            ["sh", "-c", text, "lock", f"{STATE_DIR}/locks", lock, f"{timeout_s:.2f}"],
+            timeout_s=timeout_s + 15, check=False, quiet=True,
+        )
+        if result.status == _STILL_LOCKED:
+            raise CommandTimeout(
+                self.server, f"'{lock}' is still worked on after {timeout_s:g} s",
+                remedy="look what runs there with 'rdeploy ssh', end it, then try again",
+            )
+        if result.status:
+            raise self._failure(f"flock {lock}", result)
 
     @staticmethod
     def _locked(words: Sequence[str], lock: str) -> list[str]:
-        # -o: a daemon that the command leaves behind does not keep the lock.
-        text = 'mkdir -p "$1"; exec 3>&-; f="$1/$2.lock"; shift 2; exec flock -o "$f" "$@"'
+        # The shell holds the lock and not the command, so a daemon that it leaves behind does not
+        # keep it. The file may have been removed while we waited: then it is another file's lock.
+        text = (
+            'd=$1 f="$1/$2.lock"; shift 2; '
+            'while :; do mkdir -p -- "$d" || exit; exec 9>>"$f" && flock 9 || exit; '
+            '[ "$f" -ef /proc/self/fd/9 ] && break; done; "$@" 9>&-'
+        )
         return ["sh", "-c", text, "lock", f"{STATE_DIR}/locks", lock, *words]
 
-    def _failure(self, command: str, result: Result) -> CommandFailed:
-        stdout, stderr = result.stdout, result.stderr
+    def _masked(self, text: str) -> str:
         for secret in self.observer.secrets():
-            command, stdout, stderr = (
-                text.replace(secret, "***") for text in (command, stdout, stderr)
-            )
+            text = text.replace(secret, "***")
+        return text
+
+    def _timeout(self, command: str, timeout_s: float, output: str) -> CommandTimeout:
+        shown = self._masked(command)
+        shown = shown if len(shown) < _SHOWN else shown[:_SHOWN] + " ..."
+        return CommandTimeout(
+            self.server, f"'{shown}' was not done within {timeout_s:g} s and has been ended",
+            "\n".join(self._masked(output).splitlines()[-12:]),
+            "the whole output is in 'rdeploy logs'; 'rdeploy resume' goes on from here",
+        )
+
+    def _failure(self, command: str, result: Result) -> CommandFailed:
+        command = self._masked(command)
+        stdout, stderr = self._masked(result.stdout), self._masked(result.stderr)
         if "No space left on device" in stderr or "No space left on device" in stdout:
             return NoSpace(
                 self.server, command, result.status, stdout, stderr,
