@@ -1,17 +1,22 @@
 """The database: deployments, resources, servers, events, secrets. One method, one transaction.
 
-Importing this costs next to nothing; SQLAlchemy comes with :meth:`Store.open`, Alembic only if
-the database is not of the present revision, the key of the secrets with the first secret.
+Importing this, and listing deployments from an SQLite file, costs next to nothing: SQLAlchemy is
+imported for all else, Alembic only if the database is not of the present revision, and the key of
+the secrets is read with the first secret.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rally_deploy import paths
 
 if TYPE_CHECKING:
     from rally_deploy.store.database import Database
+    from rally_deploy.store.events import Events
+    from rally_deploy.store.resources import Resources
+    from rally_deploy.store.sealed import CredentialSets, HostKeys, Secrets, Servers
     from rally_deploy.vault import Vault
 
 
@@ -28,18 +33,46 @@ class Store:
 
     def __init__(self, database: Database, vault: Vault) -> None:
         from rally_deploy.store.deployments import Deployments
-        from rally_deploy.store.events import Events
-        from rally_deploy.store.resources import Resources
-        from rally_deploy.store.sealed import CredentialSets, HostKeys, Secrets, Servers
 
         self._database = database
+        self._vault = vault
         self.deployments = Deployments(database, vault)
-        self.resources = Resources(database, vault)
-        self.servers = Servers(database, vault)
-        self.events = Events(database)
-        self.secrets = Secrets(database, vault)
-        self.host_keys = HostKeys(database)
-        self.credentials = CredentialSets(database, vault)
+
+    @cached_property
+    def resources(self) -> Resources:
+        from rally_deploy.store.resources import Resources
+
+        return Resources(self._database, self._vault)
+
+    @cached_property
+    def servers(self) -> Servers:
+        from rally_deploy.store.sealed import Servers
+
+        return Servers(self._database, self._vault)
+
+    @cached_property
+    def events(self) -> Events:
+        from rally_deploy.store.events import Events
+
+        return Events(self._database)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        from rally_deploy.store.sealed import Secrets
+
+        return Secrets(self._database, self._vault)
+
+    @cached_property
+    def host_keys(self) -> HostKeys:
+        from rally_deploy.store.sealed import HostKeys
+
+        return HostKeys(self._database)
+
+    @cached_property
+    def credentials(self) -> CredentialSets:
+        from rally_deploy.store.sealed import CredentialSets
+
+        return CredentialSets(self._database, self._vault)
 
     @classmethod
     def open(cls, url: str, vault: Vault) -> Store:

@@ -6,29 +6,30 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
-
 from rally_deploy.errors import NoSuchDeployment, UsageError
 from rally_deploy.model import DeploymentRecord, State
-from rally_deploy.store import faults, holding, schema
-from rally_deploy.store.database import Database, from_us, moment
+from rally_deploy.store.database import Database, Taken, from_us, moment
 from rally_deploy.vault import Vault
 
-_table = schema.deployments
 #: In the order of DeploymentRecord's fields; a listing builds thousands of these.
-_columns = (
-    _table.c.uuid, _table.c.name, _table.c.parent_uuid, _table.c.state, _table.c.engine,
-    _table.c.created_at, _table.c.updated_at, _table.c.started_at, _table.c.ready_at,
-    _table.c.error, _table.c.lease_owner, _table.c.lease_expires_at, _table.c.cancel_requested,
+COLUMNS = (
+    "uuid", "name", "parent_uuid", "state", "engine", "created_at", "updated_at", "started_at",
+    "ready_at", "error", "lease_owner", "lease_expires_at", "cancel_requested",
 )
-_oldest_first = (_table.c.created_at, _table.c.uuid)
-_UUID_CHARACTERS = frozenset("0123456789abcdef-")
+_LIST = f"SELECT {', '.join(COLUMNS)} FROM deployments {{}} ORDER BY created_at, uuid"
+_LIST_ALL = _LIST.format("")
+_LIST_LIVE = _LIST.format(f"WHERE parent_uuid IS NULL AND state <> '{State.DESTROYED.value}'")
 
 Records = list[DeploymentRecord]
 Durations = list[float]
 
 
 class Deployments:
+    """What may be done with deployments. The statements are in ``rows`` and ``holding``.
+
+    Those import SQLAlchemy, so they are imported by the methods: a listing does without.
+    """
+
     def __init__(self, database: Database, vault: Vault) -> None:
         self._db = database
         self._vault = vault
@@ -48,70 +49,53 @@ class Deployments:
 
         Raises UsageError if a deployment that is not destroyed has that name.
         """
+        from rally_deploy.store import rows
+
         sealed = self._vault.encrypt(json.dumps(config))
-
-        def work(connection: Connection) -> DeploymentRecord:
-            now = self._db.now_us(connection)
-            connection.execute(insert(_table).values(
-                uuid=uuid, name=name, parent_uuid=parent_uuid, state=State.NEW.value,
-                engine=engine, created_at=now, updated_at=now, error="", lease_owner=owner,
-                lease_expires_at=now + int(lease_s * 1e6), cancel_requested=False,
-            ))
-            connection.execute(
-                insert(schema.configs).values(deployment_uuid=uuid, config_sealed=sealed)
-            )
-            return _get(connection, uuid)
-
         try:
-            return self._db.write(work)
-        except faults.Taken as error:
+            return self._db.write(lambda connection: rows.add(
+                connection, uuid, name, engine, sealed, owner, lease_s, parent_uuid
+            ))
+        except Taken as error:
             raise _name_taken(name) from error
 
     def get(self, uuid: str) -> DeploymentRecord:
-        return self._db.read(lambda connection: _get(connection, uuid))
+        from rally_deploy.store import rows
+
+        return self._db.read(lambda connection: rows.get(connection, uuid))
 
     def find(self, wanted: str) -> DeploymentRecord:
         """By uuid, by name (a live one before destroyed ones), or by a unique beginning of it.
 
         Raises NoSuchDeployment, which names the candidates if there are several.
         """
+        from rally_deploy.store import rows
 
-        def work(connection: Connection) -> Records:
-            exact = _records(connection, _table.c.uuid == wanted.lower())
-            named = exact or _records(connection, _table.c.name == wanted)
-            if named:
-                live = [record for record in named if record.state is not State.DESTROYED]
-                return live or named[-1:]
-            if not wanted or not _UUID_CHARACTERS.issuperset(wanted.lower()):
-                return []
-            return _records(connection, _table.c.uuid.startswith(wanted.lower()))
-
-        found = self._db.read(work)
+        found = self._db.read(lambda connection: rows.find(connection, wanted))
         if len(found) == 1:
             return found[0]
-        raise NoSuchDeployment(
-            wanted, [f"{record.uuid}  {record.name}  {record.state}" for record in found]
-        )
+        raise NoSuchDeployment(wanted, [f"{row.uuid}  {row.name}  {row.state}" for row in found])
 
     def list(self, all: bool = False) -> Records:
         """The oldest first: top deployments that are not destroyed; with ``all`` every row."""
-        conditions = () if all else (
-            _table.c.parent_uuid.is_(None), _table.c.state != State.DESTROYED.value
-        )
-        return self._db.read(lambda connection: _records(connection, *conditions))
+        quick = self._db.quickly(_LIST_ALL if all else _LIST_LIVE)
+        if quick is not None:
+            return [record(*row) for row in quick]
+        from rally_deploy.store import rows
+
+        return self._db.read(rows.list_all if all else rows.list_live)
 
     def children(self, uuid: str) -> Records:
         """Its nested deployments, destroyed ones too, in the order they were made."""
-        return self._db.read(lambda connection: _records(connection, _table.c.parent_uuid == uuid))
+        from rally_deploy.store import rows
+
+        return self._db.read(lambda connection: rows.children(connection, uuid))
 
     def config(self, uuid: str) -> dict[str, Any]:
         """The config as it was given, ``${env:...}`` unread."""
-        query = select(schema.configs.c.config_sealed).where(
-            schema.configs.c.deployment_uuid == uuid
-        )
-        sealed = self._db.read(lambda connection: connection.execute(query).scalar())
-        if sealed is None:
-            raise NoSuchDeployment(uuid)
+        from rally_deploy.store import rows
+
+        sealed = self._db.read(lambda connection: rows.config(connection, uuid))
         config: dict[str, Any] = json.loads(self._vault.decrypt(sealed))
         return config
 
@@ -123,67 +107,47 @@ class Deployments:
         A state that is not a moving one ends the hold. Raises DeploymentHeld, IllegalTransition
         or, where its name has been given to another one meanwhile, UsageError.
         """
-
-        def work(connection: Connection) -> DeploymentRecord:
-            now = self._db.now_us(connection)
-            holding.move(connection, now, uuid, to, owner, int(lease_s * 1e6), error)
-            return _get(connection, uuid)
+        from rally_deploy.store import holding
 
         try:
-            return self._db.write(work)
-        except faults.Taken as taken:
+            return self._db.write(
+                lambda connection: holding.move(connection, uuid, to, owner, lease_s, error)
+            )
+        except Taken as taken:
             raise _name_taken(self.get(uuid).name) from taken
 
     def renew(self, owner: str, lease_s: float) -> bool:
         """Hold all that ``owner`` holds for longer; True if one of them is asked to cancel."""
-        return self._db.write(lambda connection: holding.renew(
-            connection, self._db.now_us(connection), owner, int(lease_s * 1e6)
-        ))
+        from rally_deploy.store import holding
+
+        return self._db.write(lambda connection: holding.renew(connection, owner, lease_s))
 
     def request_cancel(self, uuid: str) -> DeploymentRecord:
         """Tell the process that holds it to end; nothing happens if it moves no more."""
+        from rally_deploy.store import holding
 
-        def work(connection: Connection) -> DeploymentRecord:
-            holding.request_cancel(connection, uuid)
-            return _get(connection, uuid)
-
-        return self._db.write(work)
+        return self._db.write(lambda connection: holding.request_cancel(connection, uuid))
 
     def cancel_unheld(self, uuid: str) -> DeploymentRecord:
         """Move a deployment whose process died to cancelled.
 
         Raises DeploymentHeld if it is alive, IllegalTransition if there is nothing to cancel.
         """
+        from rally_deploy.store import holding
 
-        def work(connection: Connection) -> DeploymentRecord:
-            holding.cancel_unheld(connection, self._db.now_us(connection), uuid)
-            return _get(connection, uuid)
-
-        return self._db.write(work)
+        return self._db.write(lambda connection: holding.cancel_unheld(connection, uuid))
 
     def forget_secrets(self, uuid: str) -> None:
         """Delete its generated secrets, credentials, servers and host keys; the config stays."""
+        from rally_deploy.store import rows
 
-        def work(connection: Connection) -> None:
-            for table in (schema.secrets, schema.credentials, schema.servers, schema.host_keys):
-                connection.execute(delete(table).where(table.c.deployment_uuid == uuid))
-
-        self._db.write(work)
+        self._db.write(lambda connection: rows.forget_secrets(connection, uuid))
 
     def durations(self, engine: str, limit: int = 20) -> Durations:
         """Seconds from start to ready of the last runs of this engine, the latest first."""
-        query = (
-            select((_table.c.ready_at - _table.c.started_at) / 1e6)
-            .where(
-                _table.c.engine == engine, _table.c.ready_at.is_not(None),
-                _table.c.started_at.is_not(None),
-            )
-            .order_by(_table.c.ready_at.desc())
-            .limit(limit)
-        )
-        return self._db.read(
-            lambda connection: [float(value) for value in connection.execute(query).scalars()]
-        )
+        from rally_deploy.store import rows
+
+        return self._db.read(lambda connection: rows.durations(connection, engine, limit))
 
 
 def _name_taken(name: str) -> UsageError:
@@ -193,24 +157,12 @@ def _name_taken(name: str) -> UsageError:
     )
 
 
-def _get(connection: Connection, uuid: str) -> DeploymentRecord:
-    found = _records(connection, _table.c.uuid == uuid)
-    if not found:
-        raise NoSuchDeployment(uuid)
-    return found[0]
-
-
-def _records(connection: Connection, *conditions: Any) -> Records:
-    rows = connection.execute(select(*_columns).where(*conditions).order_by(*_oldest_first))
-    return [_record(*tuple(row)) for row in rows]
-
-
-def _record(
+def record(
     uuid: str, name: str, parent: str | None, state: str, engine: str, created: int, updated: int,
     started: int | None, ready: int | None, error: str, owner: str, expires: int | None,
-    cancel: bool,
+    cancel: int,
 ) -> DeploymentRecord:
     return DeploymentRecord(
         uuid, name, parent, State(state), engine, moment(created), moment(updated),
-        from_us(started), from_us(ready), error, owner, from_us(expires), cancel,
+        from_us(started), from_us(ready), error, owner, from_us(expires), bool(cancel),
     )

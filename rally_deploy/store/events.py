@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from typing import Any
 
@@ -22,9 +21,6 @@ _columns = (
 class Events:
     def __init__(self, database: Database) -> None:
         self._db = database
-        # One at a time: ids are given before a commit, and a reader that asks for all after an
-        # id must not pass one by. Only the process that holds a deployment writes its events.
-        self._order = threading.Lock()
 
     def add(self, event: Event) -> Event:
         """Store an event; returns it with its id."""
@@ -39,7 +35,9 @@ class Events:
             added = connection.execute(insert(_table).values(values))
             return int(added.inserted_primary_key[0])  # type: ignore[index]
 
-        with self._order:
+        # One at a time: ids are given before a commit, and a reader that asks for all after an
+        # id must not pass one by. Only the process that holds a deployment writes its events.
+        with self._db.event_order:
             return replace(event, id=self._db.write(work))
 
     def list(self, uuid: str, after_id: int = 0, children: bool = False) -> list[Event]:

@@ -8,11 +8,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from rally_deploy.errors import StoreError
-
-
-class Taken(StoreError):
-    """A row of that key is there already."""
-
+from rally_deploy.store.database import Taken
 
 # SQLite's primary result codes.
 _ERROR, _PERM, _BUSY, _LOCKED, _READONLY, _IOERR = 1, 3, 5, 6, 8, 10

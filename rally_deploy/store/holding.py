@@ -8,7 +8,9 @@ from sqlalchemy import ColumnElement, Connection, case, false, or_, select, upda
 
 from rally_deploy import lease
 from rally_deploy.errors import DeploymentHeld, IllegalTransition, NoSuchDeployment
-from rally_deploy.model import MOVING, TRANSITIONS, State
+from rally_deploy.model import MOVING, TRANSITIONS, DeploymentRecord, State
+from rally_deploy.store import rows
+from rally_deploy.store.database import now_us
 from rally_deploy.store.schema import deployments as _table
 
 _MOVING = [state.value for state in MOVING]
@@ -18,13 +20,14 @@ _ATTEMPTS = 10
 
 
 def move(
-    connection: Connection, now: int, uuid: str, to: State, owner: str, lease_us: int, error: str
-) -> None:
+    connection: Connection, uuid: str, to: State, owner: str, lease_s: float, error: str
+) -> DeploymentRecord:
     """Take the deployment and move it, or raise DeploymentHeld or IllegalTransition."""
+    now = now_us(connection)
     values: dict[Any, Any] = {"state": to.value, "error": error}
     if to in MOVING:
         values["lease_owner"] = owner
-        values["lease_expires_at"] = now + lease_us
+        values["lease_expires_at"] = now + int(lease_s * 1e6)
         # A wish to cancel was meant for the holder of that time.
         values["cancel_requested"] = case(
             (_table.c.lease_owner == owner, _table.c.cancel_requested), else_=false()
@@ -36,34 +39,37 @@ def move(
     if to is State.READY:
         values["ready_at"] = now
     sources = [state.value for state, targets in TRANSITIONS.items() if to in targets]
-    _guarded_update(connection, now, uuid, to, owner, sources, values)
+    return _guarded_update(connection, now, uuid, to, owner, sources, values)
 
 
-def cancel_unheld(connection: Connection, now: int, uuid: str) -> None:
+def cancel_unheld(connection: Connection, uuid: str) -> DeploymentRecord:
     """Move a deployment that nobody alive moves to cancelled."""
     values = {
         "state": State.CANCELLED.value,
         "error": "cancelled after the process that worked on it had ended",
         **_unheld(),
     }
-    _guarded_update(connection, now, uuid, State.CANCELLED, "", _MOVING, values)
+    now = now_us(connection)
+    return _guarded_update(connection, now, uuid, State.CANCELLED, "", _MOVING, values)
 
 
-def renew(connection: Connection, now: int, owner: str, lease_us: int) -> bool:
+def renew(connection: Connection, owner: str, lease_s: float) -> bool:
     """Prolong the leases of ``owner``; True if one of its deployments is asked to cancel."""
+    expires_at = now_us(connection) + int(lease_s * 1e6)
     connection.execute(
-        update(_table).where(_table.c.lease_owner == owner).values(lease_expires_at=now + lease_us)
+        update(_table).where(_table.c.lease_owner == owner).values(lease_expires_at=expires_at)
     )
     asked = select(_table.c.uuid).where(_table.c.lease_owner == owner, _table.c.cancel_requested)
     return connection.execute(asked.limit(1)).first() is not None
 
 
-def request_cancel(connection: Connection, uuid: str) -> None:
+def request_cancel(connection: Connection, uuid: str) -> DeploymentRecord:
     connection.execute(
         update(_table)
         .where(_table.c.uuid == uuid, _table.c.state.in_(_MOVING), _table.c.lease_owner != "")
         .values(cancel_requested=True)
     )
+    return rows.get(connection, uuid)
 
 
 def _unheld() -> dict[str, Any]:
@@ -73,7 +79,7 @@ def _unheld() -> dict[str, Any]:
 def _guarded_update(
     connection: Connection, now: int, uuid: str, to: State, owner: str, sources: list[str],
     values: dict[Any, Any],
-) -> None:
+) -> DeploymentRecord:
     name = held_by = ""
     for _ in range(_ATTEMPTS):
         row = connection.execute(
@@ -96,7 +102,7 @@ def _guarded_update(
             .values(updated_at=now, **values)
         )
         if moved.rowcount == 1:
-            return
+            return rows.get(connection, uuid)
         held = row.lease_owner not in ("", owner) and row.lease_expires_at > now
         if held and not lease.is_dead(row.lease_owner):
             raise DeploymentHeld(name, lease.describe(held_by))

@@ -15,24 +15,25 @@ from sqlalchemy.exc import DBAPIError
 
 from rally_deploy.errors import StoreError
 from rally_deploy.store import faults
-from rally_deploy.store.database import BUSY_TIMEOUT_S, REVISIONS, VERSION_TABLE, Database
+from rally_deploy.store.connections import BUSY_TIMEOUT_S, Connections
+from rally_deploy.store.database import REVISIONS, VERSION_TABLE
 
 _LOCK_S = 300.0
 #: The key of our advisory lock on a PostgreSQL server: "rdeploy" as a number.
 _ADVISORY_LOCK = int.from_bytes(b"rdeploy", "big")
 
 
-def bring_up(database: Database) -> None:
+def bring_up(database: Connections) -> None:
     """Make the tables, or change those of an older revision, all or nothing.
 
     Raises StoreError for a newer database, and for one that holds something else.
     """
     if database.path is None:
-        database.write(lambda connection: _upgrade(connection, database.where))
+        database.run(lambda connection: _upgrade(connection, database.where), write=True)
         return
     with _file_lock(database.path, database.where):
         _use_wal(database)
-        database.write(lambda connection: _upgrade(connection, database.where))
+        database.run(lambda connection: _upgrade(connection, database.where), write=True)
 
 
 def _upgrade(connection: Connection, where: str) -> None:
@@ -103,7 +104,7 @@ def _file_lock(path: Path, where: str) -> Iterator[None]:
         os.close(handle)
 
 
-def _use_wal(database: Database) -> None:
+def _use_wal(database: Connections) -> None:
     """Readers do not wait for a writer then. It stays so in the file.
 
     The change needs the file for a moment alone, and SQLite does not wait for that by itself.

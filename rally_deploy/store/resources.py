@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from rally_deploy.errors import LeftOver, ResourceConflict, StoreError
 from rally_deploy.model import Resource, ResourceState, Server
-from rally_deploy.store import faults, schema, trees
-from rally_deploy.store.database import Database, moment
+from rally_deploy.store import schema, trees
+from rally_deploy.store.database import Database, Taken, moment, now_us
 from rally_deploy.vault import Vault
 
 _table = schema.resources
@@ -44,7 +44,7 @@ class Resources:
         sealed = self._vault.encrypt(json.dumps(host.to_dict())) if host else None
 
         def work(connection: Connection) -> Row[Any]:
-            now = self._db.now_us(connection)
+            now = now_us(connection)
             added = connection.execute(insert(_table).values(
                 deployment_uuid=deployment_uuid, owner=owner, kind=kind, key=key, name=name,
                 state=ResourceState.INTENDED.value, host_sealed=sealed,
@@ -55,7 +55,7 @@ class Resources:
 
         try:
             return self._resource(self._db.write(work))
-        except faults.Taken as error:
+        except Taken as error:
             raise ResourceConflict(
                 f"{kind.replace('_', ' ')} '{key}' is recorded already for this deployment"
             ) from error
@@ -69,7 +69,7 @@ class Resources:
             values["facts"] = json.dumps(dict(facts))
 
         def work(connection: Connection) -> Row[Any]:
-            now = self._db.now_us(connection)
+            now = now_us(connection)
             connection.execute(
                 update(_table).where(_table.c.id == id).values(updated_at=now, **values)
             )
@@ -85,7 +85,7 @@ class Resources:
             connection.execute(
                 update(_table)
                 .where(_table.c.id.in_(inside), _alive)
-                .values(state=ResourceState.GONE.value, updated_at=self._db.now_us(connection))
+                .values(state=ResourceState.GONE.value, updated_at=now_us(connection))
             )
 
         self._db.write(work)

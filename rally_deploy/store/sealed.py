@@ -13,7 +13,8 @@ from sqlalchemy import Connection, delete, insert, select
 
 from rally_deploy.model import Server
 from rally_deploy.store import schema
-from rally_deploy.store.database import Database, insert_if_absent
+from rally_deploy.store.connections import insert_if_absent
+from rally_deploy.store.database import Database
 from rally_deploy.vault import Vault
 
 Found = list[Server]
