@@ -21,7 +21,7 @@ class Sudo:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known = False
+        self.known = False
         self._needs_password = False
 
     def wrap(self, shell: Shell, command: str, stdin: bytes) -> tuple[str, bytes]:
@@ -29,11 +29,15 @@ class Sudo:
 
         Raises AuthenticationFailed if sudo refuses.
         """
-        if not self._known:
-            with self._lock:
-                if not self._known:
-                    self._needs_password = self._find_out(shell)
-                    self._known = True
+        while not self.known:
+            if self._lock.acquire(timeout=0.2):
+                try:
+                    if not self.known:
+                        self._needs_password = self._find_out(shell)
+                        self.known = True
+                finally:
+                    self._lock.release()
+            shell.observer.check()
         if not self._needs_password:
             return f"sudo -n -- {command}", stdin
         return _with_password(shell.server.password or "", command, stdin)

@@ -75,7 +75,9 @@ class LocalShell(Shell):
         except ProcessLookupError:
             pass
         except PermissionError:
-            # A group that sudo leads is root's. sudo was allowed a moment ago.
+            # A group that sudo leads is root's.
+            if not self._sudo.known:
+                return
             line, data = self._sudo.wrap(self, f"kill -{number.name[3:]} -- -{group}", b"")
             subprocess.run(["/bin/sh", "-c", line], input=data, capture_output=True, timeout=10)
 
