@@ -1,0 +1,5 @@
+"""``rdeploy providers``."""
+
+from rally_deploy.cli.plugin_commands import plugin_group
+
+command = plugin_group("provider")

@@ -1,0 +1,125 @@
+"""``engines`` and ``providers`` are one command for two kinds of plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rally_deploy.cli.options import json_option
+from rally_deploy.cli.rendering import dump
+from rally_deploy.cli.table import clean, table
+
+if TYPE_CHECKING:
+    from rally_deploy.plugins import Registry
+
+
+def plugin_group(kind: str) -> click.Group:
+    """The group ``<kind>s`` with ``show NAME``; alone it lists them."""
+
+    @click.group(f"{kind}s", invoke_without_command=True,
+                 short_help=f"The {kind}s that are installed.",
+                 help=f"The {kind}s that are installed, third-party ones too.")
+    @json_option
+    @click.pass_context
+    def group(ctx: click.Context, as_json: bool) -> None:
+        if ctx.invoked_subcommand is None:
+            _list(kind, as_json)
+
+    @group.command("show", short_help="Every key of one's config.")
+    @click.argument("name", shell_complete=_names(kind))
+    @json_option
+    def show(name: str, as_json: bool) -> None:
+        """Every key of its config block: type, default, meaning; and an example that is valid."""
+        from rally_deploy.plugins import Registry
+
+        registry = Registry()
+        found = registry.engine(name) if kind == "engine" else registry.provider(name)
+        if as_json:
+            click.echo(dump(found.CONFIG_SCHEMA))
+        else:
+            click.echo("\n".join(_reference(found)))
+
+    return group
+
+
+def _entries(kind: str, registry: Registry) -> list[tuple[str, Any, str, str]]:
+    return registry.engines() if kind == "engine" else registry.providers()
+
+
+def _names(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+        from rally_deploy.plugins import Registry
+
+        return [name for name, *_ in _entries(kind, Registry()) if name.startswith(incomplete)]
+
+    return complete
+
+
+def _list(kind: str, as_json: bool) -> None:
+    from rally_deploy.plugins import Registry
+
+    entries = _entries(kind, Registry())
+    if as_json:
+        click.echo(dump([
+            {"name": name, "aliases": list(aliases), "summary": summary, "broken": broken}
+            for name, aliases, summary, broken in entries
+        ]))
+        return
+    click.echo(table((kind, "also", "what it does"), [
+        (name, ", ".join(aliases), f"BROKEN: {broken}" if broken else summary)
+        for name, aliases, summary, broken in entries
+    ]))
+    click.echo(f"\n'rdeploy {kind}s show NAME' lists the keys of its config.")
+
+
+def _reference(plugin: type) -> Iterable[str]:
+    schema: Mapping[str, Any] = plugin.CONFIG_SCHEMA  # type: ignore[attr-defined]
+    yield f"{plugin.__name__}: {clean((plugin.__doc__ or '').strip().splitlines()[0])}\n"
+    yield table(("key", "type", "default", "meaning"), list(key_rows(schema)))
+    for example in schema.get("examples", ())[:1]:
+        yield f"\nExample:\n{dump(example)}"
+
+
+def key_rows(schema: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, str, str, str]]:
+    """(key, type, default, meaning) of each key, those of nested objects too."""
+    required = set(schema.get("required", ()))
+    for key, value in schema.get("properties", {}).items():
+        also = value.get("x-alias", ())
+        meaning = str(value.get("description", ""))
+        if also:
+            meaning += f" (also: {', '.join(also)})"
+        yield f"{above}{key}", type_text(value), _default(value, key in required), meaning
+        if value.get("x-plugin"):
+            continue
+        items = value.get("items")
+        if isinstance(items, Mapping) and not items.get("x-plugin"):
+            yield from key_rows(items, f"{above}{key}[].")
+        yield from key_rows(value, f"{above}{key}.")
+
+
+def _default(value: Mapping[str, Any], required: bool) -> str:
+    if "default" in value:
+        return dump(value["default"], lines=True)
+    return "required" if required else ""
+
+
+def type_text(value: Any) -> str:
+    """A schema's type in a few words."""
+    if not isinstance(value, Mapping):
+        return "any"
+    if value.get("x-plugin"):
+        return f"{value['x-plugin']} block"
+    if "const" in value:
+        return dump(value["const"], lines=True)
+    if "enum" in value:
+        return " | ".join(dump(one, lines=True) for one in value["enum"])
+    for key in ("anyOf", "oneOf"):
+        if key in value:
+            return " or ".join(dict.fromkeys(type_text(one) for one in value[key]))
+    kinds = value.get("type", "any")
+    kinds = [kinds] if isinstance(kinds, str) else list(kinds)
+    if kinds == ["array"]:
+        return f"list of {type_text(value.get('items'))}"
+    return " or ".join(kinds)
