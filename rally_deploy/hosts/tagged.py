@@ -1,0 +1,52 @@
+"""What on a host carries the tag of a deployment: containers, interfaces, firewall rules ..."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rally_deploy.ssh.base import STATE_DIR, Shell
+
+_TAG = re.compile(r"rd-?([0-9a-f]{8})(?![0-9a-z])")
+
+# Every part may fail: a host without LXC has no containers. Nothing is changed.
+_LIST = """
+set +e
+lxc-ls -1 2>/dev/null | sed 's/^/container\\t/'
+ip -o link show 2>/dev/null | sed -n 's/^[0-9]*: \\([^:@]*\\).*/interface\\t\\1/p'
+for table in nat filter mangle; do
+    iptables-save -t $table 2>/dev/null |
+        sed -n "s/.*--comment \\"\\{0,1\\}\\([^\\" ]*\\).*/firewall rules\\t\\1/p"
+done
+ls -1 /run 2>/dev/null | sed -n 's/^\\(.*\\)\\.dnsmasq\\.pid$/name service\\t\\1/p'
+find "$1" -mindepth 1 -maxdepth 2 -name 'rd-*' ! -name '*.lock' -printf 'files\\t%f\\n' 2>/dev/null
+virsh -q list --all --name 2>/dev/null | sed -n 's/^\\(..*\\)$/domain\\t\\1/p'
+:
+"""
+
+
+@dataclass(frozen=True, order=True)
+class Tagged:
+    """A thing on a host whose name has the tag of a deployment in it."""
+
+    kind: str
+    name: str
+    tag: str  # the first 8 characters of a deployment's uuid
+
+
+def list_tagged(shell: Shell) -> list[Tagged]:
+    """Everything on this host that rdeploy made, for whichever deployment and database."""
+    return parse_tagged(shell.script(_LIST, STATE_DIR, quiet=True).stdout.splitlines())
+
+
+def parse_tagged(lines: Iterable[str]) -> list[Tagged]:
+    """Those of the lines ``kind TAB name`` whose name has a tag, each once."""
+    found = set()
+    for line in lines:
+        kind, _, name = line.partition("\t")
+        # Our own names begin with the tag; DistroEngine and others may put theirs before it.
+        tag = _TAG.search(name)
+        if tag:
+            found.add(Tagged(kind, name, tag.group(1)))
+    return sorted(found)

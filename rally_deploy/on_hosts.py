@@ -1,0 +1,135 @@
+"""Looks at hosts as a whole: what is left there, which images they keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from rally_deploy.errors import RallyDeployError, UsageError
+from rally_deploy.hosts.tagged import Tagged, list_tagged
+from rally_deploy.model import Server
+from rally_deploy.ssh.base import Shell
+
+if TYPE_CHECKING:
+    from rally_deploy.store import Store
+
+T = TypeVar("T")
+
+_WIDTH = 20
+HERE = Server(host="localhost", name="localhost", connection="local")
+
+
+@dataclass(frozen=True)
+class KnownHost:
+    """A host that we made things on, and the deployment under which its key is pinned."""
+
+    server: Server
+    deployment_uuid: str = ""  # none: the user's own known_hosts file has to know it
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one host answered: ``found``, or why it could not be looked at."""
+
+    host: KnownHost
+    found: Sequence[Tagged]
+    error: RallyDeployError | None = None
+
+
+def known_hosts(store: Store, more: Iterable[str] = ()) -> list[KnownHost]:
+    """This machine, every host with something in the ledger, and ``more``: user@host[:port]."""
+    found = {HERE.identity: KnownHost(HERE)}
+    for text in more:
+        asked = parse_address(text)
+        found.setdefault(asked.identity, KnownHost(asked))
+    for resource in store.resources.all_alive():
+        server = resource.host
+        # What is on a machine that we made goes away with that machine.
+        if server and server.resource_id is None:
+            top = _top(store, resource.deployment_uuid)
+            found.setdefault(server.identity, KnownHost(server, top))
+    return list(found.values())
+
+
+def _top(store: Store, uuid: str) -> str:
+    record = store.deployments.get(uuid)
+    return _top(store, record.parent_uuid) if record.parent_uuid else uuid
+
+
+def parse_address(text: str) -> Server:
+    """``[user@]host[:port]``; root and 22 where they are left out."""
+    user, _, rest = text.rpartition("@")
+    host, _, port = rest.partition(":")
+    if not host or (port and not port.isdecimal()):
+        raise UsageError(f"'{text}' is not [user@]host[:port]")
+    return Server(host=host, user=user or "root", port=int(port or 22))
+
+
+def unowned(store: Store, hosts: Sequence[KnownHost]) -> list[Look]:
+    """What carries our tag on these hosts and is in no ledger of this database."""
+    alive = store.resources.all_alive()
+    names = {resource.name for resource in alive}
+    tags = {resource.deployment_uuid[:8] for resource in alive}
+
+    def ours(thing: Tagged) -> bool:
+        # An interface has no room for its resource's name: there the tag has to do.
+        is_name = thing.name.startswith(f"rd-{thing.tag}-")
+        return thing.name in names if is_name else thing.tag in tags
+
+    def look(host: KnownHost) -> Look:
+        try:
+            with shell_on(store, host) as shell:
+                found = [thing for thing in list_tagged(shell) if not ours(thing)]
+                return Look(host, found)
+        except RallyDeployError as error:
+            return Look(host, (), error)
+
+    return on_each(look, hosts)
+
+
+def on_each(work: Callable[[KnownHost], T], hosts: Sequence[KnownHost]) -> list[T]:
+    """The results in the hosts' order; the work runs in parallel."""
+    with ThreadPoolExecutor(_WIDTH, thread_name_prefix="hosts") as pool:
+        return list(pool.map(work, hosts))
+
+
+@contextmanager
+def shell_on(store: Store, host: KnownHost) -> Iterator[Shell]:
+    """A shell on the host, closed at the end."""
+    from rally_deploy.ssh import Pool
+
+    demanded = "" if host.deployment_uuid else str(Path.home() / ".ssh" / "known_hosts")
+    with ExitStack() as stack:
+        pool = Pool(known_hosts=demanded)
+        stack.callback(pool.close)
+        yield pool.get(host.server, _Quiet(), _Pinned(store, host.deployment_uuid))
+
+
+class _Quiet:
+    """Nobody watches these looks."""
+
+    def line(self, server: Server, line: str) -> None:
+        pass
+
+    def check(self) -> None:
+        pass
+
+    def secrets(self) -> Sequence[str]:
+        return ()
+
+
+class _Pinned:
+    """The keys that a deployment pinned. A look pins none."""
+
+    def __init__(self, store: Store, uuid: str) -> None:
+        self._store, self._uuid = store, uuid
+
+    def get(self, identity: str) -> str | None:
+        return self._store.host_keys.get(self._uuid, identity) if self._uuid else None
+
+    def pin(self, identity: str, key: str) -> str:
+        return key
