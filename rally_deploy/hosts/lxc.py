@@ -1,0 +1,141 @@
+"""LXC containers on a host: its preparation, and clones of a base from their making to their end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rally_deploy.errors import CommandFailed, HostError, ResourceConflict, WaitTimeout
+from rally_deploy.hosts import lxc_scripts as scripts
+from rally_deploy.ssh.base import Shell
+
+#: What is asked for on a host, and the Debian or Ubuntu package that brings it.
+_NEEDS = {
+    "lxc-copy": "lxc", "/usr/share/lxc/templates/lxc-debian": "lxc-templates",
+    "debootstrap": "debootstrap", "rsync": "rsync", "brctl": "bridge-utils",
+    "iptables-save": "iptables", "dnsmasq": "dnsmasq-base", "newuidmap": "uidmap",
+    "ip": "iproute2", "wget": "wget", "ssh-keygen": "openssh-client", "openssl": "openssl",
+}
+
+_MISSING = """
+while [ $# -gt 0 ]; do
+    case $1 in
+        /*) [ -e "$1" ] || echo "$2" ;;
+        *) command -v "$1" >/dev/null || echo "$2" ;;
+    esac
+    shift 2
+done
+"""
+
+# lxc-net is not wanted: networks are our own, and it would take one more of the host's.
+_INSTALL = """
+command -v apt-get >/dev/null || { echo "no apt-get on this host" >&2; exit 70; }
+export DEBIAN_FRONTEND=noninteractive
+apt-get -q update
+apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 install "$@"
+"""
+
+_OLDEST_LXC = (5, 0)
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container to be cloned from a base. No ``address``: the network's DHCP gives one."""
+
+    name: str
+    base: str
+    hostname: str
+    bridge: str
+    mac: str
+    veth: str
+    address: str = ""  # with its prefix length
+    gateway: str = ""
+    nameservers: str = "host"  # separated by spaces; "host": those of the host
+    lines: Sequence[str] = ()  # for its LXC configuration, as they are
+
+
+def missing_packages(shell: Shell) -> list[str]:
+    """The packages that this host lacks to run containers."""
+    words = [word for need in _NEEDS.items() for word in need]
+    found = shell.script(_MISSING, *words, quiet=True).stdout.split()
+    return list(dict.fromkeys(found))
+
+
+def install_packages(shell: Shell, packages: Sequence[str]) -> None:
+    """Install packages that stay on the host after the deployment's end."""
+    try:
+        shell.script(_INSTALL, *packages, timeout_s=900, lock="packages")
+    except CommandFailed as error:
+        raise HostError(
+            shell.server, f"the packages {', '.join(packages)} could not be installed",
+            error.stderr[-1500:], "install them by hand, then 'rdeploy resume'",
+        ) from error
+
+
+def check_version(shell: Shell) -> None:
+    """Raise HostError if the host's LXC is too old to be driven by us."""
+    said = shell.run(["lxc-copy", "--version"], quiet=True).stdout.strip()
+    numbers = tuple(int(n) for n in re.findall(r"\d+", said)[:2])
+    if numbers < _OLDEST_LXC:
+        raise HostError(shell.server, f"its LXC is {said}; 5.0 or later is needed",
+                        remedy="take a host with a newer distribution")
+
+
+def clone(shell: Shell, container: Container, authorized_key: str) -> str:
+    """Make a container, not started yet; returns how: overlay, snapshot or copy."""
+    c = container
+    try:
+        made = shell.script(
+            scripts.MAKE, c.name, c.base, c.hostname, c.bridge, c.mac, c.veth, c.address,
+            c.gateway, c.nameservers, authorized_key, "\n".join(c.lines), timeout_s=900,
+        )
+    except CommandFailed as error:
+        if error.status == 65:
+            raise ResourceConflict(
+                f"{shell.server.label}: a container {c.name} is there that this deployment "
+                "did not make", error.stderr, f"look at it with 'lxc-info -n {c.name}'",
+            ) from error
+        raise
+    return made.stdout.split()[-1]
+
+
+def start(shell: Shell, name: str) -> None:
+    """Start a container; one that runs already is left as it is."""
+    try:
+        shell.script(scripts.START, name)
+    except CommandFailed as error:
+        raise HostError(
+            shell.server, f"container {name} does not start", error.stderr,
+            f"try 'lxc-start -F -n {name}' on the host",
+        ) from error
+
+
+def stop(shell: Shell, name: str, timeout_s: int = 60) -> None:
+    """Shut a container down, and kill it if that takes longer than ``timeout_s``."""
+    shell.script(scripts.STOP, name, str(timeout_s), timeout_s=timeout_s + 60)
+
+
+def delete(shell: Shell, name: str, bridge: str = "", address: str = "") -> None:
+    """Remove a container, running or half-made; returns when it was seen gone."""
+    shell.script(scripts.DELETE, name, bridge, address, timeout_s=300)
+
+
+def addresses(shell: Shell, name: str) -> list[str]:
+    """The IPv4 addresses that a running container has by now."""
+    said = shell.run(["lxc-info", "-n", name, "-iH"], check=False, quiet=True).stdout.split()
+    return [word for word in said if re.fullmatch(r"\d+(\.\d+){3}", word)]
+
+
+def wait_for_ssh(shell: Shell, wanted: Sequence[str], timeout_s: int = 300) -> None:
+    """Return when an SSH server answers at each of the addresses, as seen from the host."""
+    try:
+        shell.script(scripts.WAIT, str(timeout_s), *wanted, timeout_s=timeout_s + 60, quiet=True)
+    except CommandFailed as error:
+        if error.status != 69:
+            raise
+        raise WaitTimeout(
+            f"{shell.server.label}: no SSH server answers at {error.stderr.strip()} "
+            f"within {timeout_s} s",
+            remedy="look into the container from the host: 'lxc-attach -n NAME'; then resume",
+        ) from error

@@ -1,0 +1,143 @@
+"""Base containers: one per distribution and set of packages on each host, made once and kept.
+
+A base is complete when its description lies beside it; a directory of our name without one is what
+a killed maker left, and the next one (or a removal) clears it away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rally_deploy.errors import CommandFailed, HostError, ResourceConflict
+from rally_deploy.hosts.apt_sources import HostSources, read_sources
+from rally_deploy.hosts.lxc_scripts import BUILD, END_BUILD, LIST_IMAGES, REMOVE_IMAGE
+from rally_deploy.ssh.base import Shell
+
+#: Raised when what is put into a base changes, so that an old one is not taken for a new one.
+_FORMAT = 1
+
+#: Always in a base: to log in, and what engines need at the least.
+BASE_PACKAGES = (
+    "openssh-server", "python3", "iproute2", "iputils-ping", "procps", "ca-certificates", "sudo",
+)
+
+BUILD_TIMEOUT_S = 1800.0
+
+
+@dataclass(frozen=True)
+class BaseImage:
+    """What a base container is made of; its name follows from it."""
+
+    distribution: str
+    release: str = ""
+    arch: str = ""
+    packages: Sequence[str] = ()
+    template_options: Sequence[str] = ()
+
+    @property
+    def name(self) -> str:
+        text = json.dumps([_FORMAT, asdict(self)], default=list, sort_keys=True)
+        return "rd-base-" + hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def label(self) -> str:
+        return " ".join(part for part in (self.distribution, self.release, self.arch) if part)
+
+    def template_arguments(self) -> list[str]:
+        words = []
+        if self.release:
+            words += ["-r", self.release]
+        if self.arch:
+            words += ["-a", self.arch]
+        return [*words, *self.template_options]
+
+
+@dataclass(frozen=True)
+class ImageOnHost:
+    """A base container as ``rdeploy images`` shows it."""
+
+    name: str
+    complete: bool
+    size_mb: int
+    clones: Sequence[str] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def resolve_image(shell: Shell, image: BaseImage) -> tuple[BaseImage, HostSources]:
+    """Fill in what the config leaves open with the host's own distribution and release."""
+    sources = read_sources(shell)
+    distribution = image.distribution or sources.distribution or "debian"
+    release = image.release
+    if not release and distribution == sources.distribution:
+        release = sources.release
+    found = BaseImage(distribution, release, image.arch, tuple(sorted(set(image.packages))),
+                      tuple(image.template_options))
+    return found, sources
+
+
+def build_arguments(image: BaseImage, sources: HostSources) -> tuple[str, list[str]]:
+    """The script that makes a base if it is not there, and the script's arguments."""
+    apt = sources.lines_for(image.distribution, image.release)
+    facts = {**asdict(image), "packages": [*BASE_PACKAGES, *image.packages]}
+    return BUILD, [
+        image.name, image.distribution, json.dumps(facts, default=list),
+        " ".join([*BASE_PACKAGES, *image.packages]), "\n".join(apt), "\n".join(sources.settings),
+        sources.mirror(image.distribution), sources.security_mirror(image.distribution),
+        *image.template_arguments(),
+    ]
+
+
+def has_image(shell: Shell, name: str) -> bool:
+    """Whether the base is there and complete."""
+    text = 'test -e "$(lxc-config lxc.lxcpath)/$1/rdeploy-image.json"'
+    return shell.script(text, name, check=False, quiet=True).ok
+
+
+def build_failed(error: CommandFailed, image: BaseImage, log: str = "") -> HostError:
+    """The error of a template that failed, with the end of what it said."""
+    said = (log or error.stderr or error.stdout).strip().splitlines()
+    advice = "look at the whole output with 'rdeploy logs'"
+    if image.distribution == "download":
+        advice = (
+            "the template 'download' needs its image server; where that cannot be reached, set "
+            "'distribution' to 'debian' or 'ubuntu', which need the packages' mirror only"
+        )
+    return HostError(
+        error.server, f"the base container ({image.label}) could not be made",
+        "\n".join(said[-12:]), advice,
+    )
+
+
+def end_build(shell: Shell, name: str) -> None:
+    """Remove a half-made base, unless somebody else is making it now; a complete one stays."""
+    shell.script(END_BUILD, name, timeout_s=300)
+
+
+def list_images(shell: Shell) -> list[ImageOnHost]:
+    """The base containers on a host, half-made ones too."""
+    images = []
+    for line in shell.script(LIST_IMAGES, quiet=True, timeout_s=300).stdout.splitlines():
+        name, size, clones, facts = line.split("\t", 3)
+        images.append(ImageOnHost(
+            name, bool(facts), int(size), tuple(clones.split()), json.loads(facts or "{}")
+        ))
+    return images
+
+
+def remove_image(shell: Shell, name: str) -> None:
+    """Remove a base container that has no clones; one with clones is a ResourceConflict."""
+    if not name.startswith("rd-base-"):
+        raise ResourceConflict(f"{name} is not a base container of rdeploy")
+    try:
+        shell.script(REMOVE_IMAGE, name, timeout_s=600)
+    except CommandFailed as error:
+        if error.status == 67:
+            raise ResourceConflict(
+                f"{shell.server.label}: {name} has clones", error.stderr,
+                "destroy the deployments that they belong to first",
+            ) from error
+        raise

@@ -1,0 +1,291 @@
+"""The shell scripts that make and remove containers on a host.
+
+Each runs on the host as a whole, so that a link that drops, or a process of ours that is killed,
+leaves no half of it running against a later removal: all of them take the thing's lock first.
+"""
+
+from __future__ import annotations
+
+# What is mounted below a directory goes first, the deepest at first.
+_REMOVE_TREE = """
+path=$(lxc-config lxc.lxcpath)
+mounts_below() { awk -v d="$1/" 'index($2 "/", d) == 1 {print $2}' /proc/self/mounts | sort -r; }
+remove_tree() {
+    for mount in $(mounts_below "$1"); do umount -l "$mount"; done
+    if command -v btrfs >/dev/null && [ "$(stat -fc %T "$1" 2>/dev/null)" = btrfs ]; then
+        find "$1" -depth -inum 256 -exec btrfs subvolume delete {} \\; >/dev/null 2>&1 || :
+    fi
+    rm -rf --one-file-system -- "$1"
+    if [ -e "$1" ]; then echo "$1 is still there" >&2; return 1; fi
+}
+remove_container() {
+    [ -e "$path/$1" ] || return 0
+    if [ "$(lxc-info -n "$1" -sH 2>/dev/null)" != STOPPED ]; then
+        lxc-stop -n "$1" -k 2>/dev/null || :
+        lxc-wait -n "$1" -s STOPPED -t 30 2>/dev/null || :
+    fi
+    lxc-destroy -n "$1" >/dev/null 2>&1 || :
+    if [ -e "$path/$1" ]; then remove_tree "$path/$1"; fi
+}
+"""
+
+# One base at a time on a host. The lock is on LXC's own folder: it leaves no file.
+_IMAGE_LOCK = 'mkdir -p "$path"; exec 8<"$path"'
+
+#: BUILD name template facts packages sources settings mirror security-mirror template-arguments
+BUILD = f"""
+{_REMOVE_TREE}
+umask 022
+name=$1 template=$2 facts=$3 packages=$4 sources=$5 settings=$6 mirror=$7 security=$8; shift 8
+dir=$path/$name cache=/var/lib/rdeploy/build-$name
+{_IMAGE_LOCK}
+flock 8
+if [ -e "$dir/rdeploy-image.json" ]; then return 0; fi
+remove_container "$name"
+remove_tree "$cache"
+mkdir -p "$cache"
+echo "lxc.apparmor.profile = unconfined" >"$cache/config"
+if [ -n "$mirror" ]; then export MIRROR="$mirror"; fi
+if [ -n "$security" ]; then export SECURITY_MIRROR="$security"; fi
+export LXC_CACHE_PATH="$cache" DEBIAN_FRONTEND=noninteractive
+backing=dir
+if [ "$(stat -fc %T "$path")" = btrfs ]; then backing=btrfs; fi
+lxc-create -n "$name" -f "$cache/config" -B $backing -t "$template" -- "$@"
+remove_tree "$cache"
+root=$dir/rootfs
+rm -f "$root/etc/resolv.conf"; cat /etc/resolv.conf >"$root/etc/resolv.conf"
+cp /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/" 2>/dev/null || :
+for file in etc/pip.conf root/.config/pip/pip.conf root/.pip/pip.conf; do
+    [ -e "/$file" ] || continue
+    mkdir -p "$root/${{file%/*}}"
+    # A local index of the host is not there in a container.
+    grep -v -E 'file:|^find-links' "/$file" >"$root/$file" || :
+done
+if [ -x "$root/usr/bin/apt-get" ]; then
+    if [ -n "$sources" ]; then
+        rm -f "$root"/etc/apt/sources.list.d/*
+        echo "$sources" >"$root/etc/apt/sources.list"
+    fi
+    if [ -n "$settings" ]; then echo "$settings" >"$root/etc/apt/apt.conf.d/90host"; fi
+    install='apt-get -q update && apt-get -q -y --no-install-recommends
+        -o Dpkg::Options::=--force-unsafe-io -o Dpkg::Options::=--force-confdef install'
+elif [ -x "$root/usr/bin/dnf" ]; then
+    install='dnf -y install'
+else
+    echo "this distribution has neither apt-get nor dnf" >&2; return 1
+fi
+printf '#!/bin/sh\\nexit 101\\n' >"$root/usr/sbin/policy-rc.d"
+chmod 755 "$root/usr/sbin/policy-rc.d"
+export root packages install
+# The mounts are in a namespace of their own, so that nothing can leave them behind.
+unshare -m sh -ec '
+    mount -t proc proc "$root/proc"
+    mount --bind /dev "$root/dev"
+    cd /
+    exec chroot "$root" /usr/bin/env PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C HOME=/root \\
+        sh -ec "$(echo $install) $packages"
+'
+rm -f "$root/usr/sbin/policy-rc.d"
+if [ -e /etc/ssl/certs/ca-certificates.crt ] && [ -d "$root/etc/ssl/certs" ]; then
+    cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
+fi
+rm -rf "$root"/etc/ssh/ssh_host_*key* "$root"/var/cache/apt/archives/*.deb
+: >"$root/etc/machine-id"
+# Nobody has a password: it is keys, or nothing.
+sed -i -E 's/^(root|ubuntu|debian):[^:]*:/\\1:*:/' "$root/etc/shadow"
+mkdir -p "$root/etc/ssh/sshd_config.d"
+printf 'MaxSessions 200\\nMaxStartups 200:30:400\\nUseDNS no\\n' \\
+    >"$root/etc/ssh/sshd_config.d/10-rdeploy.conf"
+# Timers that would hold the package database just when an engine wants it.
+for unit in apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer \\
+        systemd-networkd-wait-online.service; do
+    ln -sf /dev/null "$root/etc/systemd/system/$unit"
+done
+sync -f "$root"
+echo "$facts" >"$dir/.facts"
+mv "$dir/.facts" "$dir/rdeploy-image.json"
+"""
+
+END_BUILD = f"""
+command -v lxc-config >/dev/null || return 0
+{_REMOVE_TREE}
+{_IMAGE_LOCK}
+# Held: another deployment makes this very base now, and it is that one's to clear away.
+flock -n 8 || return 0
+remove_tree "/var/lib/rdeploy/build-$1"
+if [ ! -e "$path/$1/rdeploy-image.json" ]; then remove_container "$1"; fi
+"""
+
+LIST_IMAGES = """
+command -v lxc-config >/dev/null || return 0
+path=$(lxc-config lxc.lxcpath)
+for dir in "$path"/rd-base-*; do
+    [ -d "$dir" ] || continue
+    name=${dir##*/}
+    clones=$(grep -lsE "^lxc.rootfs.path *= *overlay(fs)?:$dir/" "$path"/*/config \\
+        | sed 's,/config$,,;s,.*/,,' | tr '\\n' ' ' || :)
+    facts=$(tr '\\n' ' ' <"$dir/rdeploy-image.json" 2>/dev/null || :)
+    printf '%s\\t%s\\t%s\\t%s\\n' "$name" "$(du -smx "$dir" | cut -f1)" "$clones" "$facts"
+done
+"""
+
+REMOVE_IMAGE = f"""
+command -v lxc-config >/dev/null || return 0
+{_REMOVE_TREE}
+{_IMAGE_LOCK}
+[ -e "$path/$1" ] || return 0
+# No clone can begin between the look and the end.
+flock 8; exec 6<"$path/$1"; flock 6
+clones=$(grep -lsE "^lxc.rootfs.path *= *overlay(fs)?:$path/$1/" "$path"/*/config || :)
+if [ -n "$clones" ]; then echo "$clones" >&2; exit 67; fi
+rm -f "$path/$1/rdeploy-image.json" "$path/$1/lxc_snapshots"
+remove_container "$1"
+"""
+
+_CONTAINER_LOCK = 'lock=/run/lock/$1.lock; exec 7>"$lock"; flock 7'
+
+# Runs on the host, inside the container's mounts, before its init: whatever the clone is made of
+# (overlay, subvolume, copy), the files go in through the mounted whole.
+_FIRST_START_HOOK = """#!/bin/sh
+files=${LXC_CONFIG_FILE%/*}/first-start
+[ -d "$files" ] || exit 0
+cd "$files" || exit 1
+root=$LXC_ROOTFS_MOUNT
+if [ -e etc/systemd/network/05-rdeploy.network ]; then rm -f "$root"/etc/netplan/*.yaml; fi
+if [ ! -d "$root/etc/network" ]; then rm -rf etc/network; fi
+find . -type f | while read -r file; do
+    mkdir -p -m 755 "$root/${file%/*}"
+    cp --remove-destination -p "$file" "$root/$file" || exit 1
+done || exit 1
+chmod 700 "$root/root/.ssh"
+cd / && rm -rf "$files"
+"""
+
+#: MAKE name base hostname bridge mac veth address/prefix gateway nameservers public-key lines
+MAKE = f"""
+{_REMOVE_TREE}
+{_CONTAINER_LOCK}
+name=$1 base=$2 hostname=$3 bridge=$4 mac=$5 veth=$6 address=$7 gateway=$8 dns=$9
+key=${{10}} lines=${{11}}
+dir=$path/$name
+if [ -e "$dir" ]; then echo "$dir exists" >&2; rm -f "$lock"; exit 65; fi
+exec 8<"$path/$base"; flock -s 8
+grep -qw overlay /proc/filesystems || modprobe -q overlay 2>/dev/null || :
+kind=$(sed -n 's/^lxc.rootfs.path *= *\\([a-z]*\\):.*/\\1/p' "$path/$base/config")
+how=copy
+case $kind in
+    dir) if grep -qw overlay /proc/filesystems && lxc-copy -n "$base" -N "$name" -s -B overlayfs
+        then how=overlay; else remove_container "$name"; fi ;;
+    btrfs|zfs|lvm) if lxc-copy -n "$base" -N "$name" -s
+        then how=snapshot; else remove_container "$name"; fi ;;
+esac
+root_of() {{ sed -n 's/^lxc.rootfs.path *= *[a-z]*:\\(.*\\)/\\1/p' "$path/$1/config"; }}
+identity() {{ stat -c %d:%i "$(root_of "$1")"; }}
+# A snapshot once shared its root with the source: then it is copied in full.
+if [ $how = snapshot ] && [ "$(identity "$base")" = "$(identity "$name")" ]; then
+    sed -i "s,^lxc.rootfs.path.*,lxc.rootfs.path = dir:$dir/rootfs," "$dir/config"
+    remove_container "$name"; how=copy
+fi
+if [ $how = copy ]; then lxc-copy -n "$base" -N "$name"; fi
+flock -u 8; exec 8<&-
+if [ "$(root_of "$name")" = "$(root_of "$base")" ]; then echo "root is shared" >&2; exit 66; fi
+grep -v -E '^ *lxc\\.(net\\.|uts\\.name|apparmor\\.)' "$dir/config" >"$dir/config.new"
+cat >>"$dir/config.new" <<END
+lxc.uts.name = $hostname
+lxc.apparmor.profile = unconfined
+lxc.net.0.type = veth
+lxc.net.0.link = $bridge
+lxc.net.0.veth.pair = $veth
+lxc.net.0.hwaddr = $mac
+lxc.net.0.name = eth0
+lxc.net.0.flags = up
+lxc.mount.entry = /dev/net/tun dev/net/tun none bind,create=file,optional 0 0
+lxc.cgroup2.devices.allow = c 10:200 rwm
+lxc.cgroup.devices.allow = c 10:200 rwm
+lxc.hook.mount = $dir/first-start.sh
+END
+files=$dir/first-start
+mkdir -p "$files/etc/ssh" "$files/root/.ssh"
+if [ -n "$address" ]; then
+    echo "lxc.net.0.ipv4.address = $address" >>"$dir/config.new"
+    if [ -n "$gateway" ]; then
+        echo "lxc.net.0.ipv4.gateway = $gateway" >>"$dir/config.new"
+    fi
+    mkdir -p "$files/etc/network" "$files/etc/systemd/network"
+    printf 'auto lo\\niface lo inet loopback\\n\\niface eth0 inet manual\\n' \\
+        >"$files/etc/network/interfaces"
+    printf '[Match]\\nName=eth0\\n\\n[Network]\\nKeepConfiguration=static\\nAddress=%s\\n' \\
+        "$address" >"$files/etc/systemd/network/05-rdeploy.network"
+    if [ -n "$gateway" ]; then
+        echo "Gateway=$gateway" >>"$files/etc/systemd/network/05-rdeploy.network"
+    fi
+    if [ "$dns" = host ]; then
+        dns=$(sed -n 's/^nameserver *//p' /run/systemd/resolve/resolv.conf 2>/dev/null || :)
+        [ -n "$dns" ] || dns=$(sed -n 's/^nameserver *//p' /etc/resolv.conf | grep -v '^127' || :)
+    fi
+    for server in $dns; do echo "nameserver $server"; done >"$files/etc/resolv.conf"
+fi
+if [ -n "$lines" ]; then echo "$lines" >>"$dir/config.new"; fi
+mv "$dir/config.new" "$dir/config"
+echo "$hostname" >"$files/etc/hostname"
+printf '127.0.0.1 localhost\\n::1 localhost ip6-localhost ip6-loopback\\n%s %s\\n' \\
+    "$(if [ -n "$address" ]; then echo "${{address%/*}}"; else echo 127.0.1.1; fi)" "$hostname" \\
+    >"$files/etc/hosts"
+tr -d - </proc/sys/kernel/random/uuid >"$files/etc/machine-id"
+for type in ed25519 ecdsa; do
+    ssh-keygen -q -t $type -N '' -C "root@$hostname" -f "$files/etc/ssh/ssh_host_${{type}}_key"
+done
+echo "$key" >"$files/root/.ssh/authorized_keys"
+chmod 600 "$files/root/.ssh/authorized_keys"
+cat >"$dir/first-start.sh" <<'END'
+{_FIRST_START_HOOK}END
+chmod 755 "$dir/first-start.sh"
+echo "clone $how"
+"""
+
+START = f"""
+path=$(lxc-config lxc.lxcpath)
+{_CONTAINER_LOCK}
+if [ "$(lxc-info -n "$1" -sH)" = RUNNING ]; then return 0; fi
+if ! lxc-start -n "$1" -d -l NOTICE -o "$path/$1/start.log" 7<&-; then
+    tail -n 12 "$path/$1/start.log" >&2; exit 68
+fi
+"""
+
+STOP = f"""
+{_CONTAINER_LOCK}
+if [ "$(lxc-info -n "$1" -sH)" = STOPPED ]; then return 0; fi
+lxc-stop -n "$1" -t "$2"
+"""
+
+#: DELETE name bridge address
+DELETE = f"""
+if ! command -v lxc-config >/dev/null; then return 0; fi
+{_REMOVE_TREE}
+{_CONTAINER_LOCK}
+remove_container "$1"
+# Otherwise the next container with this address waits for the host's stale entry.
+if [ -n "$2" ] && [ -n "$3" ]; then ip neigh del "$3" dev "$2" 2>/dev/null || :; fi
+if [ -e "$path/$1" ]; then echo "$path/$1 is still there" >&2; exit 1; fi
+rm -f "$lock"
+"""
+
+#: WAIT seconds address...: until each answers as an SSH server; prints those that do not.
+WAIT = """
+end=$(($(date +%s) + $1)); shift
+greets() {
+    timeout 2 bash -c 'exec 3<>"/dev/tcp/$1/22" && read -r -t 2 line <&3 &&
+        case $line in SSH-*) exit 0;; esac; exit 1' greets "$1" 2>/dev/null
+}
+left="$*"
+while :; do
+    still=
+    for address in $left; do
+        if greets "$address"; then echo "$address answers"; else still="$still $address"; fi
+    done
+    left=$still
+    if [ -z "$left" ]; then return 0; fi
+    if [ "$(date +%s)" -ge "$end" ]; then echo "$left" >&2; exit 69; fi
+    sleep 0.2
+done
+"""

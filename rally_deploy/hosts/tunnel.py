@@ -1,0 +1,114 @@
+"""Tunnels between hosts, so that the far end reaches the containers' network, and back."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rally_deploy.errors import HostError
+from rally_deploy.hosts.addresses import TunnelAddresses, tunnel_addresses
+from rally_deploy.hosts.network import DROP_RULES, FORWARDING, HOST_LOCK
+from rally_deploy.ssh.base import Shell
+
+#: Every type that a config may ask for; whether a host's kernel has it is seen there.
+TYPES = ("ipip", "vxlan", "gre", "wireguard")
+
+_VXLAN_PORT = 4789
+
+# In an empty network namespace nothing but a missing type can make these fail.
+_PROBE = """
+has() { if unshare -n ip link add rdprobe "$@" >/dev/null 2>&1; then echo "$2"; fi; }
+unshare -n true
+has type ipip local 192.0.2.1 remote 192.0.2.2
+has type vxlan id 7 remote 192.0.2.2 dstport 4789
+has type gre local 192.0.2.1 remote 192.0.2.2
+if command -v wg >/dev/null; then has type wireguard; fi
+"""
+
+_DELETE = f"""
+{HOST_LOCK}
+{FORWARDING}
+{DROP_RULES}
+drop_rules "$1"
+if ip link show dev "$2" >/dev/null 2>&1; then ip link del dev "$2"; fi
+leave_forwarding "$1"
+"""
+
+
+@dataclass(frozen=True)
+class Tunnel:
+    """One end of a tunnel: its outer addresses, and the networks that lie behind the far end."""
+
+    type: str
+    device: str
+    here: str
+    there: str
+    networks: Sequence[str] = ()
+
+    @property
+    def inner(self) -> TunnelAddresses:
+        return tunnel_addresses(self.here, self.there)
+
+    def far_end(self, networks: Sequence[str], device: str = "") -> Tunnel:
+        """The same tunnel as the other side has to make it."""
+        return Tunnel(self.type, device or self.device, self.there, self.here, networks)
+
+    def commands(self) -> list[str]:
+        """The commands that make this end."""
+        inner, device = self.inner, self.device
+        kinds = {
+            "vxlan": ["id", str(inner.identifier), "dstport", str(_VXLAN_PORT)],
+            "wireguard": [],
+        }
+        ends = [] if self.type == "wireguard" else ["local", self.here, "remote", self.there]
+        lines = [["ip", "link", "add", device, "type", self.type,
+                  *kinds.get(self.type, []), *ends]]
+        lines += [
+            ["ip", "addr", "add", f"{inner.here}/{inner.prefix}", "dev", device],
+            ["ip", "link", "set", device, "up"],
+        ]
+        lines += [
+            ["ip", "route", "add", network, "via", inner.there, "dev", device]
+            for network in self.networks
+        ]
+        return [shlex.join(line) for line in lines]
+
+
+def types_here(shell: Shell) -> list[str]:
+    """The tunnel types that this host can make."""
+    return shell.script(_PROBE, quiet=True).stdout.split()
+
+
+def require_type(shell: Shell, wanted: str) -> None:
+    """Raise HostError, naming the types there are, if the host cannot make this one."""
+    found = types_here(shell)
+    if wanted not in found:
+        raise HostError(
+            shell.server, f"its kernel has no tunnels of type {wanted}",
+            f"it has: {', '.join(found) or 'none'}",
+            "set 'tunnel_type' to one of these"
+            + (", and install wireguard-tools" if wanted == "wireguard" else ""),
+        )
+
+
+def address_towards(shell: Shell, there: str) -> str:
+    """The address with which this host reaches another; empty if that is this host itself."""
+    words = shell.run(["ip", "-4", "route", "get", there], quiet=True).stdout.split()
+    if words[:1] == ["local"] or "src" not in words:
+        return ""
+    return words[words.index("src") + 1]
+
+
+def make_tunnel(shell: Shell, name: str, tunnel: Tunnel, source: str) -> None:
+    """Make this end; packets from ``source`` go through it with their own addresses."""
+    text = "\n".join([
+        HOST_LOCK, FORWARDING, *tunnel.commands(), 'use_forwarding "$1"',
+        f'tag="-o {tunnel.device} -m comment --comment $1"',
+        f"iptables -w 30 -t nat -I POSTROUTING -s {source} $tag -j ACCEPT",
+    ])
+    shell.script(text, name)
+
+
+def delete_tunnel(shell: Shell, name: str, device: str) -> None:
+    shell.script(_DELETE, name, device)
