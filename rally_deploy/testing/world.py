@@ -40,7 +40,7 @@ class World:
         """Delete a thing, and what is inside it; absent is success."""
         with outside_call():
             for path in self._folder.iterdir():
-                if path.name == name or json.loads(path.read_text() or "{}").get("inside") == name:
+                if path.name == name or _inside(path) == name:
                     path.unlink(missing_ok=True)
 
     def exists(self, name: str) -> bool:
@@ -50,3 +50,12 @@ class World:
     def names(self) -> list[str]:
         """All things there are; a look of the test, no outside call."""
         return sorted(path.name for path in self._folder.iterdir())
+
+
+def _inside(path: Path) -> str | None:
+    """What this thing is inside of; None too for one that is half made, or gone meanwhile."""
+    try:
+        found: str | None = json.loads(path.read_text()).get("inside")
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return found
