@@ -84,7 +84,10 @@ class FakeEngine(_InWorld, DeployEngine):
                 "type": "array", "default": [], "description": "nested deployments",
                 "items": {"type": "object", "x-plugin": "engine"},
             },
-            "print": {"type": "string", "default": "", "description": "a line that servers print"},
+            "command": {
+                "type": "array", "items": {"type": "string"}, "default": [],
+                "description": "an argument list that is run on each server",
+            },
             **_WORLD_KEYS,
         },
         "examples": [
@@ -115,9 +118,9 @@ class FakeEngine(_InWorld, DeployEngine):
 
     def _install(self, server: Server) -> None:
         with self.deployment.step("install packages", server):
-            self.create("fake_packages", f"packages-{server.name[-1]}", self._make, on=server)
-            if self.config["print"]:
-                self.deployment.ssh(server).run(["echo", self.config["print"]])
+            self.create("fake_packages", f"packages-{server.label[-1]}", self._make, on=server)
+            if self.config["command"]:
+                self.deployment.ssh(server).run(self.config["command"])
 
 
 def plugin_path(folder: Path) -> str:
