@@ -26,6 +26,9 @@ DEFAULT_TIMEOUT_S = 120.0
 #: Where locks and detached commands are kept on a server.
 STATE_DIR = "/var/lib/rdeploy"
 
+#: Where the marks of ended commands are kept on a server: for seconds, never over a restart.
+RUN_DIR = "/run/rdeploy"
+
 _STILL_LOCKED = 75
 _SHOWN = 200  # characters of a command line in an error
 
@@ -134,7 +137,7 @@ class Shell(ABC):
             line, data = self._sudo.wrap(self, line, data)
         result = self.execute(line, data, timeout_s, quiet)
         if check and result.status != 0:
-            raise self._failure(shlex.join(argv), result)
+            raise self.failure(shlex.join(argv), result)
         return result
 
     def script(
@@ -159,7 +162,7 @@ class Shell(ABC):
         )
         if check and result.status != 0:
             first = next((line for line in text.splitlines() if line.strip()), "script")
-            raise self._failure(first.strip(), result)
+            raise self.failure(first.strip(), result)
         return result
 
     def put(
@@ -210,7 +213,7 @@ class Shell(ABC):
                 remedy="look what runs there with 'rdeploy ssh', end it, then try again",
             )
         if result.status:
-            raise self._failure(f"flock {lock}", result)
+            raise self.failure(f"flock {lock}", result)
 
     @staticmethod
     def _locked(words: Sequence[str], lock: str) -> list[str]:
@@ -228,7 +231,7 @@ class Shell(ABC):
             text = text.replace(secret, "***")
         return text
 
-    def _timeout(self, command: str, timeout_s: float, output: str) -> CommandTimeout:
+    def timeout(self, command: str, timeout_s: float, output: str) -> CommandTimeout:
         shown = self._masked(command)
         shown = shown if len(shown) < _SHOWN else shown[:_SHOWN] + " ..."
         return CommandTimeout(
@@ -237,7 +240,7 @@ class Shell(ABC):
             "the whole output is in 'rdeploy logs'; 'rdeploy resume' goes on from here",
         )
 
-    def _failure(self, command: str, result: Result) -> CommandFailed:
+    def failure(self, command: str, result: Result) -> CommandFailed:
         command = self._masked(command)
         stdout, stderr = self._masked(result.stdout), self._masked(result.stderr)
         if "No space left on device" in stderr or "No space left on device" in stdout:

@@ -40,7 +40,7 @@ class LocalShell(Shell):
             for _ in _transfer(process, stdin, output):
                 self.observer.check()
                 if time.monotonic() - start > timeout_s:
-                    raise self._timeout(command, timeout_s, output.last())
+                    raise self.timeout(command, timeout_s, output.last())
         output.end()
         code = process.returncode
         return Result(

@@ -64,7 +64,7 @@ class SshShell(Shell):
             while not _read_all(channel, wake, output):
                 self.observer.check()
                 if time.monotonic() - start > timeout_s:
-                    raise self._timeout(command, timeout_s, output.last())
+                    raise self.timeout(command, timeout_s, output.last())
         except (Dropped, EOFError, paramiko.SSHException) as error:
             raise lost(self.server, self._masked(output.last())) from error
         except BaseException:

@@ -35,6 +35,8 @@ PermitRootLogin yes
 PrintMotd no
 AllowTcpForwarding yes
 LogLevel INFO
+# Not this machine's own start files: they may do anything, and take their time.
+SetEnv HOME={folder}
 {extra}
 """
 
