@@ -26,6 +26,8 @@ T = TypeVar("T")
 #: Seconds that SQLite itself waits for another writer, and that we go on trying after that.
 BUSY_TIMEOUT_S = 60.0
 _RETRY_S = 120.0
+#: Seconds that a server's restart may take without ending the work of hours.
+_RETURN_S = 30.0
 
 
 class Connections:
@@ -37,6 +39,7 @@ class Connections:
         self.path = path  # of the SQLite file
         # SQLite has one writer at a time: our own threads queue here, where nobody has to poll.
         self._writer = threading.Lock()
+        self._was_connected = False
 
     @classmethod
     def to(cls, text: str) -> Connections:
@@ -72,6 +75,20 @@ class Connections:
     def close(self) -> None:
         self.engine.dispose()
 
+    def _connect(self) -> Connection:
+        """A connection; a server that was there before is given time to come back."""
+        end = time.monotonic() + _RETURN_S
+        while True:
+            try:
+                connection = self.engine.connect()
+            except DBAPIError:
+                if self.path or not self._was_connected or time.monotonic() > end:
+                    raise
+                time.sleep(0.5)
+            else:
+                self._was_connected = True
+                return connection
+
     def run(
         self, work: Callable[[Connection], T], write: bool, missing_table: bool = False
     ) -> T:
@@ -97,7 +114,7 @@ class Connections:
     def _once(self, work: Callable[[Connection], T], write: bool) -> T:
         with (
             self._writer if write and self.path else nullcontext(),
-            self.engine.connect() as connection,
+            self._connect() as connection,
             connection.execution_options(rdeploy_write=write).begin(),
         ):
             return work(connection)
@@ -118,6 +135,8 @@ def insert_if_absent(connection: Connection, table: Any, values: dict[str, Any])
 def _parsed(text: str) -> URL:
     remedy = "write sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME"
     try:
+        if not text.isprintable():
+            raise ValueError("a character that cannot be printed")
         url = make_url(text)
     except (ArgumentError, ValueError) as error:
         # The text may hold a password: it is not shown.

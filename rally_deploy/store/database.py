@@ -108,6 +108,14 @@ def now_us(connection: Connection) -> int:
     return int(connection.exec_driver_sql(sql).scalar_one())
 
 
+def storable(text: str) -> str:
+    """The text without what a database refuses: NUL (PostgreSQL) and halves of surrogate pairs.
+
+    Output of commands and arguments of ours may have both.
+    """
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
 def to_us(moment: datetime) -> int:
     """As it is stored: microseconds since 1970."""
     return (moment - _EPOCH) // _MICROSECOND

@@ -8,7 +8,7 @@ from typing import Any
 
 from rally_deploy.errors import NoSuchDeployment, UsageError
 from rally_deploy.model import DeploymentRecord, State
-from rally_deploy.store.database import Database, Taken, from_us, moment
+from rally_deploy.store.database import Database, Taken, from_us, moment, storable
 from rally_deploy.vault import Vault
 
 #: In the order of DeploymentRecord's fields; a listing builds thousands of these.
@@ -54,7 +54,7 @@ class Deployments:
         sealed = self._vault.encrypt(json.dumps(config))
         try:
             return self._db.write(lambda connection: rows.add(
-                connection, uuid, name, engine, sealed, owner, lease_s, parent_uuid
+                connection, uuid, storable(name), engine, sealed, owner, lease_s, parent_uuid
             ))
         except Taken as error:
             raise _name_taken(name) from error
@@ -71,7 +71,7 @@ class Deployments:
         """
         from rally_deploy.store import rows
 
-        found = self._db.read(lambda connection: rows.find(connection, wanted))
+        found = self._db.read(lambda connection: rows.find(connection, storable(wanted)))
         if len(found) == 1:
             return found[0]
         raise NoSuchDeployment(wanted, [f"{row.uuid}  {row.name}  {row.state}" for row in found])

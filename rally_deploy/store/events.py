@@ -9,7 +9,7 @@ from sqlalchemy import Connection, insert, select
 
 from rally_deploy.events import Event, Kind
 from rally_deploy.store import schema, trees
-from rally_deploy.store.database import Database, moment, to_us
+from rally_deploy.store.database import Database, moment, storable, to_us
 
 _table = schema.events
 _columns = (
@@ -23,7 +23,11 @@ class Events:
         self._db = database
 
     def add(self, event: Event) -> Event:
-        """Store an event; returns it with its id."""
+        """Store an event; returns it as it is stored, with its id."""
+        event = replace(
+            event, title=storable(event.title), detail=storable(event.detail),
+            server=storable(event.server),
+        )
         values = {
             "deployment_uuid": event.deployment_uuid, "at": to_us(event.at),
             "kind": event.kind.value, "title": event.title, "server": event.server,

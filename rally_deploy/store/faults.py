@@ -74,6 +74,21 @@ _POSTGRESQL_FAULTS = {
     "08": ("the connection to the database server was lost", "look at the server, try again"),
 }
 
+#: libpq gives no code for a refused connection. These are the server's own words in English; a
+#: server of another language falls through to "cannot be reached", which quotes it.
+_REFUSALS = (
+    ("password authentication failed", "28P01"),
+    ("no pg_hba.conf entry", "28000"),
+    ("no password supplied", "28P01"),
+    ("too many clients", "53300"),
+    ("remaining connection slots", "53300"),
+    ("too many connections", "53300"),
+    ("database system is starting up", "57P03"),
+    ("database system is shutting down", "57P03"),
+    ("role \"", "28000"),
+    ("database \"", "3D000"),
+)
+
 _RETRIED_SQLSTATES = frozenset({"40001", "40P01", "53300", "57P03"})
 
 
@@ -90,7 +105,13 @@ def sqlite_code(error: BaseException) -> int:
 
 def sqlstate(error: BaseException) -> str:
     """PostgreSQL's code of an error; "" if it never came to a server's answer."""
-    return getattr(error, "sqlstate", None) or ""
+    code = getattr(error, "sqlstate", None)
+    if code:
+        return str(code)
+    text = str(error)
+    # Behind "FATAL:" stands what the server said; before it, the names that we gave.
+    said = text.partition("FATAL:")[2]
+    return next((code for words, code in _REFUSALS if words in said), "")
 
 
 def is_sqlite(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ from rally_deploy import lease
 from rally_deploy.errors import DeploymentHeld, IllegalTransition, NoSuchDeployment
 from rally_deploy.model import MOVING, TRANSITIONS, DeploymentRecord, State
 from rally_deploy.store import rows
-from rally_deploy.store.database import now_us
+from rally_deploy.store.database import now_us, storable
 from rally_deploy.store.schema import deployments as _table
 
 _MOVING = [state.value for state in MOVING]
@@ -24,7 +24,7 @@ def move(
 ) -> DeploymentRecord:
     """Take the deployment and move it, or raise DeploymentHeld or IllegalTransition."""
     now = now_us(connection)
-    values: dict[Any, Any] = {"state": to.value, "error": error}
+    values: dict[Any, Any] = {"state": to.value, "error": storable(error)}
     if to in MOVING:
         values["lease_owner"] = owner
         values["lease_expires_at"] = now + int(lease_s * 1e6)

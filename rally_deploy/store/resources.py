@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from rally_deploy.errors import LeftOver, ResourceConflict, StoreError
 from rally_deploy.model import Resource, ResourceState, Server
 from rally_deploy.store import schema, trees
-from rally_deploy.store.database import Database, Taken, moment, now_us
+from rally_deploy.store.database import Database, Taken, moment, now_us, storable
 from rally_deploy.vault import Vault
 
 _table = schema.resources
@@ -46,7 +46,7 @@ class Resources:
         def work(connection: Connection) -> Row[Any]:
             now = now_us(connection)
             added = connection.execute(insert(_table).values(
-                deployment_uuid=deployment_uuid, owner=owner, kind=kind, key=key, name=name,
+                deployment_uuid=deployment_uuid, owner=owner, kind=kind, key=storable(key), name=storable(name),
                 state=ResourceState.INTENDED.value, host_sealed=sealed,
                 facts=json.dumps(dict(facts or {})), inside_id=inside_id,
                 created_at=now, updated_at=now,

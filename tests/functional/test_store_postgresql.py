@@ -1,0 +1,87 @@
+"""The store over a real PostgreSQL server: the same tests as over SQLite, and the server's own."""
+
+import os
+
+import pytest
+
+from rally_deploy.errors import StoreError
+from rally_deploy.store import Store
+from tests.functional.postgresql import Server, programs
+from tests.unit.store.conftest import dead_owner, vault  # noqa: F401
+from tests.unit.store.contract import StoreContract, add
+
+pytestmark = [pytest.mark.functional, pytest.mark.postgresql]
+
+
+@pytest.fixture(scope="module")
+def server():
+    if not programs():
+        text = "a real server: needs Debian's package postgresql"
+        if os.environ.get("CI"):
+            pytest.fail(text)
+        pytest.skip(text)
+    server = Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def url(server):
+    return server.new_database()
+
+
+@pytest.fixture
+def empty_url(server):
+    return server.new_database()
+
+
+@pytest.fixture
+def store(url, vault):  # noqa: F811
+    store = Store.open(url, vault)
+    yield store
+    store.close()
+
+
+class TestPostgresql(StoreContract):
+    pass
+
+
+def test_open_missing_database_says_how_to_make_it(server, vault):  # noqa: F811
+    with pytest.raises(StoreError, match="no such database") as caught:
+        Store.open(server.url("nowhere"), vault)
+    assert "createdb" in caught.value.remedy
+
+
+def test_open_without_a_server_says_where_it_looked(tmp_path, vault):  # noqa: F811
+    with pytest.raises(StoreError, match="cannot be reached") as caught:
+        Store.open(f"postgresql://me:hidden@/name?host={tmp_path}", vault)
+    assert str(tmp_path) in caught.value.details.replace("%2F", "/")
+    assert "hidden" not in str(caught.value)
+
+
+def test_open_refused_port_is_a_store_error(vault):  # noqa: F811
+    with pytest.raises(StoreError, match="cannot be reached"):
+        Store.open("postgresql://me@127.0.0.1:1/name", vault)
+
+
+def test_use_after_the_server_went_away_is_a_store_error_and_its_return_is_taken(server, vault):  # noqa: F811, E501
+    url = server.new_database()
+    store = Store.open(url, vault)
+    record = add(store)
+    # Ends all connections, as a restart of the server does.
+    server._admin("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '"
+                  + url.split("/")[3].split("?")[0] + "'")
+    assert store.deployments.get(record.uuid) == record
+    store.close()
+
+
+def test_write_to_a_read_only_database_is_a_store_error(server, vault):  # noqa: F811
+    url = server.new_database()
+    Store.open(url, vault).close()
+    name = url.split("/")[3].split("?")[0]
+    server._admin(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    store = Store.open(url, vault)
+    with pytest.raises(StoreError, match="takes no writes"):
+        add(store)
+    assert store.deployments.list() == []
+    store.close()
