@@ -73,7 +73,7 @@ def mac_address(name: str) -> str:
 
 def interface_name(short_uuid: str, suffix: str) -> str:
     """A name for a network interface of a deployment; it carries our tag and fits the kernel."""
-    name = f"rd{short_uuid}{suffix}"
+    name = f"rd{short_uuid}-{suffix}"
     if len(name) > INTERFACE_NAME_LENGTH:
         raise ValueError(f"{name} is too long for an interface")
     return name

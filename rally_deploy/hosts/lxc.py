@@ -1,4 +1,4 @@
-"""LXC containers on a host: its preparation, and clones of a base from their making to their end."""
+"""LXC containers on a host: its preparation, and clones of a base from making to end."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ _NEEDS = {
     "ip": "iproute2", "wget": "wget", "ssh-keygen": "openssh-client", "openssl": "openssl",
 }
 
-_MISSING = """
+# Words go in, facts come out: one command for all that is to be known beforehand.
+_LOOK = """
+(. /etc/os-release; echo "os ${ID:-unknown} ${VERSION_CODENAME:-}")
+echo "lxc $(lxc-copy --version 2>/dev/null || :)"
 while [ $# -gt 0 ]; do
     case $1 in
-        /*) [ -e "$1" ] || echo "$2" ;;
-        *) command -v "$1" >/dev/null || echo "$2" ;;
+        /*) [ -e "$1" ] || echo "missing $2" ;;
+        *) command -v "$1" >/dev/null || echo "missing $2" ;;
     esac
     shift 2
 done
@@ -55,11 +58,27 @@ class Container:
     lines: Sequence[str] = ()  # for its LXC configuration, as they are
 
 
-def missing_packages(shell: Shell) -> list[str]:
-    """The packages that this host lacks to run containers."""
+@dataclass(frozen=True)
+class HostFacts:
+    """What a host is, and what it lacks to run containers."""
+
+    distribution: str
+    release: str
+    lxc_version: str
+    missing: tuple[str, ...]  # packages
+
+
+def look_at(shell: Shell) -> HostFacts:
+    """Look what a host is and lacks, without changing anything."""
     words = [word for need in _NEEDS.items() for word in need]
-    found = shell.script(_MISSING, *words, quiet=True).stdout.split()
-    return list(dict.fromkeys(found))
+    facts: dict[str, list[str]] = {"os": [], "lxc": [], "missing": []}
+    for line in shell.script(_LOOK, *words, quiet=True).stdout.splitlines():
+        kind, _, rest = line.partition(" ")
+        facts[kind].append(rest)
+    distribution, _, release = facts["os"][0].partition(" ")
+    return HostFacts(
+        distribution, release, facts["lxc"][0], tuple(dict.fromkeys(facts["missing"]))
+    )
 
 
 def install_packages(shell: Shell, packages: Sequence[str]) -> None:
@@ -73,12 +92,11 @@ def install_packages(shell: Shell, packages: Sequence[str]) -> None:
         ) from error
 
 
-def check_version(shell: Shell) -> None:
+def check_version(shell: Shell, version: str) -> None:
     """Raise HostError if the host's LXC is too old to be driven by us."""
-    said = shell.run(["lxc-copy", "--version"], quiet=True).stdout.strip()
-    numbers = tuple(int(n) for n in re.findall(r"\d+", said)[:2])
+    numbers = tuple(int(n) for n in re.findall(r"\d+", version)[:2])
     if numbers < _OLDEST_LXC:
-        raise HostError(shell.server, f"its LXC is {said}; 5.0 or later is needed",
+        raise HostError(shell.server, f"its LXC is {version}; 5.0 or later is needed",
                         remedy="take a host with a newer distribution")
 
 

@@ -15,7 +15,8 @@ from typing import Any
 from rally_deploy.errors import CommandFailed, HostError, ResourceConflict
 from rally_deploy.hosts.apt_sources import HostSources, read_sources
 from rally_deploy.hosts.lxc_scripts import BUILD, END_BUILD, LIST_IMAGES, REMOVE_IMAGE
-from rally_deploy.ssh.base import Shell
+from rally_deploy.ssh import detached
+from rally_deploy.ssh.base import Result, Shell
 
 #: Raised when what is put into a base changes, so that an old one is not taken for a new one.
 _FORMAT = 1
@@ -26,6 +27,9 @@ BASE_PACKAGES = (
 )
 
 BUILD_TIMEOUT_S = 1800.0
+
+#: Distributions whose template has their own name and takes their own mirror.
+_TEMPLATES = ("debian", "ubuntu")
 
 
 @dataclass(frozen=True)
@@ -67,23 +71,34 @@ class ImageOnHost:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def resolve_image(shell: Shell, image: BaseImage) -> tuple[BaseImage, HostSources]:
+def resolve_image(image: BaseImage, distribution: str, release: str) -> BaseImage:
     """Fill in what the config leaves open with the host's own distribution and release."""
-    sources = read_sources(shell)
-    distribution = image.distribution or sources.distribution or "debian"
-    release = image.release
-    if not release and distribution == sources.distribution:
-        release = sources.release
-    found = BaseImage(distribution, release, image.arch, tuple(sorted(set(image.packages))),
-                      tuple(image.template_options))
-    return found, sources
+    wanted = image.distribution or (distribution if distribution in _TEMPLATES else "debian")
+    return BaseImage(
+        wanted, image.release or (release if wanted == distribution else ""), image.arch,
+        tuple(sorted(set(image.packages))), tuple(image.template_options),
+    )
 
 
-def build_arguments(image: BaseImage, sources: HostSources) -> tuple[str, list[str]]:
-    """The script that makes a base if it is not there, and the script's arguments."""
+def build(shell: Shell, job: str, image: BaseImage) -> None:
+    """Make a base if it is not there yet, detached under the job's name; follow it to its end.
+
+    Whoever comes while it is being made waits for it. Raises HostError with what was said last.
+    """
+    # All arguments stand in its own file: a function is needed for its 'return'.
+    script = f'main() {{\n{BUILD}\n}}\nmain "$@"'
+    detached.start(shell, job, script, *build_arguments(image, read_sources(shell)))
+    result = detached.attach(shell, job, BUILD_TIMEOUT_S)
+    detached.forget(shell, job)
+    if not result.ok:
+        raise _build_failed(shell, image, result)
+
+
+def build_arguments(image: BaseImage, sources: HostSources) -> list[str]:
+    """The arguments of the script that makes a base."""
     apt = sources.lines_for(image.distribution, image.release)
     facts = {**asdict(image), "packages": [*BASE_PACKAGES, *image.packages]}
-    return BUILD, [
+    return [
         image.name, image.distribution, json.dumps(facts, default=list),
         " ".join([*BASE_PACKAGES, *image.packages]), "\n".join(apt), "\n".join(sources.settings),
         sources.mirror(image.distribution), sources.security_mirror(image.distribution),
@@ -97,23 +112,24 @@ def has_image(shell: Shell, name: str) -> bool:
     return shell.script(text, name, check=False, quiet=True).ok
 
 
-def build_failed(error: CommandFailed, image: BaseImage, log: str = "") -> HostError:
-    """The error of a template that failed, with the end of what it said."""
-    said = (log or error.stderr or error.stdout).strip().splitlines()
+def _build_failed(shell: Shell, image: BaseImage, result: Result) -> HostError:
+    said = (result.stdout + result.stderr).strip().splitlines()
     advice = "look at the whole output with 'rdeploy logs'"
     if image.distribution == "download":
         advice = (
             "the template 'download' needs its image server; where that cannot be reached, set "
-            "'distribution' to 'debian' or 'ubuntu', which need the packages' mirror only"
+            "'distribution' to 'debian' or 'ubuntu', which need a mirror of their packages only"
         )
     return HostError(
-        error.server, f"the base container ({image.label}) could not be made",
+        shell.server, f"the base container ({image.label}) could not be made",
         "\n".join(said[-12:]), advice,
     )
 
 
-def end_build(shell: Shell, name: str) -> None:
-    """Remove a half-made base, unless somebody else is making it now; a complete one stays."""
+def end_build(shell: Shell, job: str, name: str) -> None:
+    """End the making of a base and remove the half; a complete one, or another's, stays."""
+    detached.end(shell, job)
+    detached.forget(shell, job)
     shell.script(END_BUILD, name, timeout_s=300)
 
 

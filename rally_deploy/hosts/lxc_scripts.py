@@ -247,7 +247,8 @@ START = f"""
 path=$(lxc-config lxc.lxcpath)
 {_CONTAINER_LOCK}
 if [ "$(lxc-info -n "$1" -sH)" = RUNNING ]; then return 0; fi
-if ! lxc-start -n "$1" -d -l NOTICE -o "$path/$1/start.log" 7<&-; then
+# Nothing of our own surroundings is any business of the container's.
+if ! env -i PATH="$PATH" lxc-start -n "$1" -d -l NOTICE -o "$path/$1/start.log" 7<&-; then
     tail -n 12 "$path/$1/start.log" >&2; exit 68
 fi
 """

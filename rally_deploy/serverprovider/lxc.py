@@ -74,28 +74,34 @@ class LxcProvider(ServerProvider):
         number, host = item
         shell = self.deployment.ssh(host)
         with self.deployment.step("prepare for containers", host):
-            missing = lxc.missing_packages(shell)
-            if missing:
-                lxc.install_packages(shell, missing)
+            found = lxc.look_at(shell)
+            if found.missing:
+                lxc.install_packages(shell, found.missing)
                 self.deployment.note(
-                    f"installed {', '.join(missing)}: they stay after the end", host
+                    f"installed {', '.join(found.missing)}: they stay after the end", host
                 )
-            lxc.check_version(shell)
-            image, sources = lxc_base.resolve_image(shell, lxc_base.BaseImage(
-                self.config.get("distribution", ""), self.config.get("release", ""),
-                self.config.get("arch", ""), tuple(self.config["packages"]),
-                tuple(self.config["template_options"]),
-            ))
-        if not lxc_base.has_image(shell, image.name):
+                found = lxc.look_at(shell)
+            lxc.check_version(shell, found.lxc_version)
+            image = lxc_base.resolve_image(self._image, found.distribution, found.release)
+            made = lxc_base.has_image(shell, image.name)
+        if not made:
             with self.deployment.step(f"make the base container ({image.label}), once", host):
                 row = self.create(
                     "lxc_image", f"image-{number}", on=host, facts={"base": image.name},
-                    make=lambda row: lxc_base.build(shell, row.name, image, sources),
-                    adopt=True,
+                    make=lambda row: lxc_base.build(shell, row.name, image), adopt=True,
                 )
                 # It is the host's from now on, and not this deployment's.
                 self.deployment.ledger.release(row, self.delete)
         return image.name
+
+    @property
+    def _image(self) -> lxc_base.BaseImage:
+        """The base container that the config asks for."""
+        config = self.config
+        return lxc_base.BaseImage(
+            config.get("distribution", ""), config.get("release", ""), config.get("arch", ""),
+            tuple(config["packages"]), tuple(config["template_options"]),
+        )
 
     def _attach(self, number: int, host: Server, hosts: int) -> Attachment:
         shell = self.deployment.ssh(host)
@@ -167,7 +173,8 @@ class LxcProvider(ServerProvider):
                 make=lambda row: tunnel.make_tunnel(shell, row.name, end, source),
             )
         if other is None:
-            far = end.far_end([source], "rdt" + base36(order))
+            short = self.deployment.record.short
+            far = end.far_end([source], interface_name(short, "f" + base36(order)))
             self.deployment.note(
                 f"on {there}, to reach {source}:\n" + "\n".join(far.commands()), place.host
             )
