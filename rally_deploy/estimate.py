@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: More past runs than this say nothing new.
 _RUNS = 5
+#: So late may even the shortest step be.
+_LATE_S = 5.0
 
 #: milestone -> seconds that the run still took from there on, in the order of its time
 Run = Mapping[str, float]
@@ -100,11 +102,12 @@ def _left(run: Run, seen: Mapping[str, datetime], now: datetime) -> float | None
     # The one that was nearest to the end then; what lasts longer now than then is at its end.
     last = min(reached, key=lambda key: run[key])
     coming = max((run[key] for key in run if run[key] < run[last]), default=0.0)
-    left = run[last] - (now - seen[last]).total_seconds()
-    if left < coming:
-        return coming
-    # Longer than the whole of that run after its last milestone: nothing is known any more.
-    return left if left > 0 else None
+    since = (now - seen[last]).total_seconds()
+    expected = run[last] - coming
+    if since <= expected:
+        return run[last] - since
+    # Late, so that run says less and less of this one; at twice its time, nothing.
+    return coming if coming and since <= 2 * expected + _LATE_S else None
 
 
 def in_words(left_s: float) -> str:

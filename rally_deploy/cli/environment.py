@@ -25,6 +25,9 @@ def config_from_environment(environ: Mapping[str, str] = os.environ) -> str:
             f"--fromenv: not set: {', '.join(missing)}",
             remedy="source the cloud's openrc file first",
         )
+    for name, value in environ.items():
+        if name.startswith("OS_") and ("${env:" in value or "${var:" in value):
+            raise UsageError(f"--fromenv: {name} holds '${{', which a config would replace")
     return json.dumps(_config(environ, project or ""))
 
 

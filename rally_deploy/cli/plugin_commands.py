@@ -12,7 +12,11 @@ from rally_deploy.cli.rendering import dump
 from rally_deploy.cli.table import clean, table
 
 if TYPE_CHECKING:
+    from rally_deploy.config.schema import Subschemas
     from rally_deploy.plugins import Registry
+
+#: Objects inside objects of a config that are told.
+_DEEPEST = 2
 
 
 def plugin_group(kind: str) -> click.Group:
@@ -77,26 +81,45 @@ def _list(kind: str, as_json: bool) -> None:
 def _reference(plugin: type) -> Iterable[str]:
     schema: Mapping[str, Any] = plugin.CONFIG_SCHEMA  # type: ignore[attr-defined]
     yield f"{plugin.__name__}: {clean((plugin.__doc__ or '').strip().splitlines()[0])}\n"
-    yield table(("key", "type", "default", "meaning"), list(key_rows(schema)))
+    yield table(("key", "type", "default", "meaning"), key_rows(schema))
     for example in schema.get("examples", ())[:1]:
         yield f"\nExample:\n{dump(example)}"
 
 
-def key_rows(schema: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, str, str, str]]:
+def key_rows(schema: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     """(key, type, default, meaning) of each key, those of nested objects too."""
-    required = set(schema.get("required", ()))
-    for key, value in schema.get("properties", {}).items():
-        also = value.get("x-alias", ())
-        meaning = str(value.get("description", ""))
+    from rally_deploy.config.schema import Subschemas
+
+    return list(_rows(Subschemas.of({}, schema), "", 0))
+
+
+def _rows(schemas: Subschemas, above: str, depth: int) -> Iterable[tuple[str, str, str, str]]:
+    required = {key for one in schemas.all for key in one.get("required", ())}
+    for key, about in schemas.properties().items():
+        below = schemas.below(key, {})
+        also = about.get("x-alias", ())
+        meaning = str(below.get("description") or "")
         if also:
             meaning += f" (also: {', '.join(also)})"
-        yield f"{above}{key}", type_text(value), _default(value, key in required), meaning
-        if value.get("x-plugin"):
-            continue
-        items = value.get("items")
-        if isinstance(items, Mapping) and not items.get("x-plugin"):
-            yield from key_rows(items, f"{above}{key}[].")
-        yield from key_rows(value, f"{above}{key}.")
+        yield f"{above}{key}", _type_of(schemas, key), _default(about, key in required), meaning
+        # A server may be behind one, which may be behind one ...: said once.
+        if depth < _DEEPEST and not below.get("x-plugin"):
+            yield from _rows(below, f"{above}{key}.", depth + 1)
+            items = schemas.below(key, []).below(0, {})
+            if not items.get("x-plugin"):
+                yield from _rows(items, f"{above}{key}[].", depth + 1)
+
+
+def _type_of(schemas: Subschemas, key: str) -> str:
+    about = schemas.properties()[key]
+    plugin = schemas.below(key, {}).get("x-plugin")
+    if plugin:
+        return f"{plugin} block" if "array" not in str(about.get("type")) else f"{plugin} blocks"
+    if schemas.below(key, []).below(0, {}).get("x-plugin"):
+        return f"list of {schemas.below(key, []).below(0, {}).get('x-plugin')} blocks"
+    if "type" not in about and "$ref" in about:
+        return type_text({**about, "type": schemas.below(key, {}).get("type")})
+    return type_text(about)
 
 
 def _default(value: Mapping[str, Any], required: bool) -> str:
@@ -118,7 +141,7 @@ def type_text(value: Any) -> str:
     for key in ("anyOf", "oneOf"):
         if key in value:
             return " or ".join(dict.fromkeys(type_text(one) for one in value[key]))
-    kinds = value.get("type", "any")
+    kinds = value.get("type") or "any"
     kinds = [kinds] if isinstance(kinds, str) else list(kinds)
     if kinds == ["array"]:
         return f"list of {type_text(value.get('items'))}"

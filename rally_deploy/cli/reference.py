@@ -19,7 +19,7 @@ def reference() -> str:
     """The text of docs/cli.rst."""
     from rally_deploy.cli.group import rdeploy
 
-    ctx = click.Context(rdeploy, info_name="rdeploy")
+    ctx = click.Context(rdeploy, info_name="rdeploy", **rdeploy.context_settings)
     return "\n".join([_TITLE, *_command(ctx, "-")]).rstrip() + "\n"
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--fromenv", is_flag=True,
               help="A cloud that is there already, from the OS_* variables.")
 @click.option("--var", "variables", multiple=True, metavar="KEY=VALUE",
-              help="Replaces {KEY} in every string of the config; may be given many times.")
+              help="Stands for ${var:KEY} in the config; may be given many times.")
 @timeout_option
 @click.option("--keep-on-failure/--destroy-on-failure", "keep", default=True,
               help="Whether a create that fails or is cancelled leaves what it made, to be "

@@ -51,6 +51,7 @@ def command(
 
 
 def _destroy(settings: Settings, uuid: str, timeout_s: float | None, as_json: bool) -> None:
+    from rally_deploy.cli.ssh_files import remove_ssh_files
     from rally_deploy.cli.working import working
     from rally_deploy.model import State
 
@@ -59,6 +60,7 @@ def _destroy(settings: Settings, uuid: str, timeout_s: float | None, as_json: bo
         work.begin(record, State.DESTROYING, State.DESTROYED)
         record = work.deployer.destroy(uuid, timeout_s)
         work.done(record)
+        remove_ssh_files(record.uuid)
         if read_default() == record.uuid:
             write_default("")
         if not as_json:

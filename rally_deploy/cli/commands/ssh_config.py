@@ -25,4 +25,4 @@ def command(settings: Settings, wanted: str, output: Path | None) -> None:
     with settings.open_deployer() as deployer:
         overview = deployer.show(wanted)
         files = write_ssh_files(deployer, overview.record.uuid, all_servers(overview))
-    give(files.config.read_text(), output)
+    give(files.config.read_text() or "# all of its servers are this machine\n", output)
