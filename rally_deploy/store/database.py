@@ -6,13 +6,13 @@ list all deployments.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rally_deploy.errors import StoreError
@@ -60,7 +60,7 @@ class Database:
 
     def quickly(self, sql: str) -> list[tuple[Any, ...]] | None:
         """The rows of a query, by sqlite3 alone; None: whatever is the matter, use ``read``."""
-        if not self._quick_path or not Path(self._quick_path).is_file():
+        if not self._quick_path or not os.path.isfile(self._quick_path):
             return None
         try:
             with closing(sqlite3.connect(self._quick_path)) as connection:

@@ -21,7 +21,6 @@ _LIST_ALL = _LIST.format("")
 _LIST_LIVE = _LIST.format(f"WHERE parent_uuid IS NULL AND state <> '{State.DESTROYED.value}'")
 
 Records = list[DeploymentRecord]
-Durations = list[float]
 
 
 class Deployments:
@@ -142,12 +141,6 @@ class Deployments:
         from rally_deploy.store import rows
 
         self._db.write(lambda connection: rows.forget_secrets(connection, uuid))
-
-    def durations(self, engine: str, limit: int = 20) -> Durations:
-        """Seconds from start to ready of the last runs of this engine, the latest first."""
-        from rally_deploy.store import rows
-
-        return self._db.read(lambda connection: rows.durations(connection, engine, limit))
 
 
 def _name_taken(name: str) -> UsageError:

@@ -1,4 +1,4 @@
-"""What happened, step by step, and how long steps took in the past."""
+"""What happened, step by step."""
 
 from __future__ import annotations
 
@@ -57,34 +57,6 @@ class Events:
         )
         rows = self._db.read(lambda connection: connection.execute(query).all())
         return [_event(*tuple(row)) for row in rows]
-
-    def durations(self, engine: str, runs: int = 10) -> dict[str, tuple[float, ...]]:
-        """By step title: the seconds it took in the last runs of this engine that became ready.
-
-        The latest first; a step that ran on several servers counts once for each. Titles that
-        were seen in no such run are not in it. For whole runs see ``deployments.durations``.
-        """
-        past = schema.deployments
-        last = (
-            select(past.c.uuid, past.c.started_at, past.c.ready_at)
-            .where(past.c.engine == engine, past.c.ready_at.is_not(None))
-            .order_by(past.c.ready_at.desc())
-            .limit(runs)
-            .subquery()
-        )
-        query = (
-            select(_table.c.title, _table.c.elapsed_s)
-            .join(last, last.c.uuid == _table.c.deployment_uuid)
-            .where(
-                _table.c.kind == Kind.STEP_DONE.value, _table.c.elapsed_s.is_not(None),
-                _table.c.at.between(last.c.started_at, last.c.ready_at),
-            )
-            .order_by(_table.c.id.desc())
-        )
-        found: dict[str, tuple[float, ...]] = {}
-        for title, elapsed_s in self._db.read(lambda c: c.execute(query).all()):
-            found[title] = (*found.get(title, ()), elapsed_s)
-        return found
 
 
 def _event(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, literal_column, select, update
 
 from rally_deploy.errors import LeftOver, ResourceConflict, StoreError
 from rally_deploy.model import Resource, ResourceState, Server
@@ -15,7 +15,8 @@ from rally_deploy.store.database import Database, Taken, moment, now_us, storabl
 from rally_deploy.vault import Vault
 
 _table = schema.resources
-_alive = _table.c.state != ResourceState.GONE.value
+#: Written out, not a parameter: the partial index on the living ones is used only then.
+_alive = _table.c.state != literal_column(f"'{ResourceState.GONE.value}'")
 
 Found = list[Resource]
 
@@ -46,8 +47,8 @@ class Resources:
         def work(connection: Connection) -> Row[Any]:
             now = now_us(connection)
             added = connection.execute(insert(_table).values(
-                deployment_uuid=deployment_uuid, owner=owner, kind=kind, key=storable(key), name=storable(name),
-                state=ResourceState.INTENDED.value, host_sealed=sealed,
+                deployment_uuid=deployment_uuid, owner=owner, kind=kind, key=storable(key),
+                name=storable(name), state=ResourceState.INTENDED.value, host_sealed=sealed,
                 facts=json.dumps(dict(facts or {})), inside_id=inside_id,
                 created_at=now, updated_at=now,
             ))

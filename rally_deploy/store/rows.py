@@ -78,19 +78,6 @@ def forget_secrets(connection: Connection, uuid: str) -> None:
         connection.execute(delete(table).where(table.c.deployment_uuid == uuid))
 
 
-def durations(connection: Connection, engine: str, limit: int) -> list[float]:
-    query = (
-        select(_table.c.ready_at - _table.c.started_at)
-        .where(
-            _table.c.engine == engine, _table.c.ready_at.is_not(None),
-            _table.c.started_at.is_not(None),
-        )
-        .order_by(_table.c.ready_at.desc())
-        .limit(limit)
-    )
-    return [value / 1e6 for value in connection.execute(query).scalars()]
-
-
 def _records(connection: Connection, *conditions: Any) -> Records:
     query = select(*_columns).where(*conditions).order_by(_table.c.created_at, _table.c.uuid)
     return [record(*tuple(row)) for row in connection.execute(query)]

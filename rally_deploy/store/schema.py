@@ -140,9 +140,3 @@ host_keys = Table(
     Column("identity", Text, primary_key=True),
     Column("key", Text, nullable=False),
 )
-
-#: For the time left: the past runs of an engine. Of revision 0002, as is host_keys.
-Index(
-    "deployments_ready", deployments.c.engine, deployments.c.ready_at,
-    sqlite_where=text("ready_at IS NOT NULL"), postgresql_where=text("ready_at IS NOT NULL"),
-)

@@ -39,7 +39,11 @@ class Server:
         data = str(self.folder / "data")
         self._run("initdb", "-D", data, "-U", "rdeploy", "-A", "trust", "-E", "UTF8",
                   "--locale=C", "--no-sync", "--no-instructions")
-        with (self.folder / "log").open("w") as log:
+        self._start()
+
+    def _start(self):
+        data = str(self.folder / "data")
+        with (self.folder / "log").open("a") as log:
             self._process = subprocess.Popen(
                 ["timeout", "--foreground", "--signal=INT", str(LIFE_S), f"{programs()}/postgres",
                  "-D", data, "-k", str(self.folder), "-c", "listen_addresses=", "-c", "fsync=off"],
@@ -92,7 +96,12 @@ class Server:
     def url(self, name):
         return f"postgresql://rdeploy@/{name}?host={self.folder}"
 
-    def stop(self):
+    def restart(self, away_s=0.0):
+        self._end()
+        time.sleep(away_s)
+        self._start()
+
+    def _end(self):
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             try:
@@ -100,4 +109,7 @@ class Server:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+
+    def stop(self):
+        self._end()
         shutil.rmtree(self.folder, ignore_errors=True)

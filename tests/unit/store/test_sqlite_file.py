@@ -1,5 +1,6 @@
 """What is peculiar to the SQLite file: its mode, its settings, its faults, what is imported."""
 
+import multiprocessing
 import os
 import sqlite3
 import stat
@@ -81,16 +82,15 @@ def test_failed_upgrade_leaves_the_old_revision_whole(empty_url, vault):
     first_revision(empty_url, vault)
     path = empty_url.removeprefix("sqlite:///")
     with sqlite3.connect(path) as raw:
-        # The second revision makes the table, then fails at this index.
-        raw.execute("CREATE INDEX deployments_ready ON deployments (name)")
+        raw.execute("CREATE VIEW host_keys AS SELECT 1")  # where the table is to be
     raw.close()
     with pytest.raises(StoreError):
         Store.open(empty_url, vault)
     with sqlite3.connect(path) as raw:
         names = {row[0] for row in raw.execute("SELECT name FROM sqlite_master")}
-        assert "host_keys" not in names
+        assert {"deployments", "configs", "events"} < names
         assert raw.execute("SELECT version_num FROM rdeploy_revision").fetchone() == ("0001",)
-        raw.execute("DROP INDEX deployments_ready")
+        raw.execute("DROP VIEW host_keys")
     raw.close()
     store = Store.open(empty_url, vault)
     assert revision_of(store) == "0002"
@@ -106,6 +106,34 @@ def test_open_impossible_place_names_it_and_a_remedy(tmp_path, vault, place, bri
         Store.open(f"sqlite:///{tmp_path}/{place}", vault)
     assert str(tmp_path) in caught.value.details
     assert "--db" in caught.value.remedy
+
+
+def test_open_in_a_folder_of_somebody_else_names_it_and_a_remedy(tmp_path, vault):
+    """As an ordinary user: root may write everywhere."""
+    (tmp_path / "x.sqlite").touch(0o600)
+
+    def attempt():
+        if os.geteuid() == 0:
+            os.seteuid(65534)
+        else:
+            tmp_path.chmod(0o500)
+            (tmp_path / "x.sqlite").chmod(0)
+        try:
+            for name in ("new.sqlite", "x.sqlite"):
+                with pytest.raises(StoreError, match="cannot be (used|opened)") as caught:
+                    Store.open(f"sqlite:///{tmp_path}/{name}", vault)
+                assert "writable for you" in caught.value.remedy
+            told.put("both refused")
+        except BaseException as error:
+            told.put(repr(error))
+
+    context = multiprocessing.get_context("fork")
+    told = context.Queue()
+    process = context.Process(target=attempt)
+    process.start()
+    assert told.get(timeout=30) == "both refused"
+    process.join(30)
+    tmp_path.chmod(0o700)
 
 
 def test_open_other_file_is_refused_and_left_alone(tmp_path, vault):

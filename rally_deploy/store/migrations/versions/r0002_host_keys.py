@@ -1,4 +1,4 @@
-"""Pinned host keys; an index for the durations of past runs."""
+"""Pinned host keys."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,9 +18,4 @@ def upgrade() -> None:
         ),
         sa.Column("identity", sa.Text, primary_key=True),
         sa.Column("key", sa.Text, nullable=False),
-    )
-    condition = sa.text("ready_at IS NOT NULL")
-    op.create_index(
-        "deployments_ready", "deployments", ["engine", "ready_at"],
-        sqlite_where=condition, postgresql_where=condition,
     )
