@@ -3,6 +3,7 @@
 RallyDeployError                exit code 1
   ConfigError                   2   the config file is wrong; holds every problem
   UsageError                    2   the command line is wrong
+    UnknownPlugin                   no engine or provider of that name
   Cancelled                     3   ended by the user
   NoSuchDeployment              4
   DeploymentHeld                5   another process works on it
@@ -92,6 +93,10 @@ class ConfigError(RallyDeployError):
 
 class UsageError(RallyDeployError):
     exit_code = 2
+
+
+class UnknownPlugin(UsageError):
+    pass
 
 
 class Cancelled(RallyDeployError):

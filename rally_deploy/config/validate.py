@@ -1,0 +1,221 @@
+"""A whole config against the schemas of all its plugins: every mistake at once, each placed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rally_deploy.config.blocks import plugin_name, secret_values
+from rally_deploy.config.document import MAX_DEPTH, MAX_NODES, Document, Path, parse_path
+from rally_deploy.config.messages import Mistake, mistakes, type_name
+from rally_deploy.config.schema import Schema, Subschemas, items, nested_blocks, raw_path, tidy
+from rally_deploy.config.strings import (
+    each_string,
+    env_problems,
+    has_env,
+    resolve_env,
+    string_mistake,
+    substitute,
+)
+from rally_deploy.errors import ConfigError, Problem, RallyDeployError
+from rally_deploy.masking import Mask
+
+if TYPE_CHECKING:
+    from rally_deploy.config.blocks import Registry
+
+#: What stands for an address that is known only once a controller is there.
+_ANY_ADDRESS = "192.0.2.1"
+
+
+def validate(
+    document: Document | Mapping[str, Any],
+    registry: Registry,
+    environ: Mapping[str, str],
+    kind: str = "engine",
+) -> None:
+    """Look at the whole tree, nested plugins' blocks too; touches nothing outside.
+
+    Raises one ConfigError that holds every mistake, in the order of the file.
+    """
+    if not isinstance(document, Document):
+        document = Document(document)
+    problems = list(_no_json(document))
+    if not problems:
+        check = _Check(document, registry, environ)
+        check.block((), document.data, kind)
+        problems = check.masked()
+    if problems:
+        problems.sort(key=lambda problem: (problem.line, problem.column))
+        raise ConfigError(list(dict.fromkeys(problems)), document.source)
+
+
+def _no_json(document: Document) -> Iterator[Problem]:
+    """What a config from Python may have and one from a file cannot: cycles, sets, bytes ..."""
+    todo: list[tuple[Path, Any]] = [((), document.data)]
+    seen = 0
+    while todo:
+        path, value = todo.pop()
+        seen += 1
+        if len(path) > MAX_DEPTH + 1 or seen > MAX_NODES:
+            yield document.problem(path[:4], "the config is too large or nested too deep")
+            return
+        if isinstance(value, str) and string_mistake(value):
+            yield document.problem(path, string_mistake(value))
+        if isinstance(value, float) and (value != value or abs(value) == float("inf")):
+            yield document.problem(path, "this is no number of JSON")
+        if isinstance(value, Mapping) and not all(isinstance(key, str) for key in value):
+            yield document.problem(path, "a key is not a text")
+        elif isinstance(value, (Mapping, list, tuple)):
+            todo.extend(((*path, step), below) for step, below in items(value))
+        elif value is not None and not isinstance(value, (str, int, float)):
+            yield document.problem(path, f"a {type(value).__name__} is no value of JSON")
+
+
+class _Check:
+    """One run over one document."""
+
+    def __init__(
+        self, document: Document, registry: Registry, environ: Mapping[str, str]
+    ) -> None:
+        self._document, self._registry = document, registry
+        self._unread: set[Path] = set()
+        self._problems: list[Problem] = []
+        for path, problem in env_problems(document, environ):
+            self._unread.add(path)
+            self._problems.append(problem)
+        self._resolved = resolve_env(document.data, environ)
+        self._from_env = {path for path, text in each_string(document.data) if has_env(text)}
+
+    def masked(self) -> list[Problem]:
+        """The problems, without any secret of the config in their texts."""
+        mask = Mask()
+        mask.add(secret_values(self._resolved, self._registry))
+        return [
+            Problem(p.path, mask(p.message), p.file, p.line, p.column, mask(p.hint))
+            for p in self._problems
+        ]
+
+    def block(
+        self, path: Path, raw: Any, kind: str, asked: Subschemas | None = None,
+        placeholders: Sequence[str] = (),
+    ) -> None:
+        """Look at the block at this path, which the schemas ``asked`` want to be there."""
+        placeholders = [*placeholders, *((asked and asked.get("x-plugin-placeholders")) or ())]
+        resolved = substitute(
+            self._at(path, self._resolved), dict.fromkeys(placeholders, _ANY_ADDRESS)
+        )
+        if not isinstance(raw, Mapping):
+            what = "the config" if not path else f"the {kind}"
+            self._note(path, f"{what} must be an object, not {type_name(raw)}",
+                       f'{{"type": "...", ...}}: the block of {_a(kind)}')
+            return
+        found = self._plugin(path, raw, kind)
+        if found is None:
+            return
+        schema = found.CONFIG_SCHEMA  # type: ignore[attr-defined]
+        try:
+            self._against(path, resolved, schema, found, asked, placeholders)
+        except RallyDeployError:
+            raise
+        except Exception as error:
+            # Whatever a third-party schema or check does, the rest of the config is looked at.
+            self._note((*path, _type_key(raw)), f"{found.__name__} is broken: its schema or "
+                       f"check_config failed ({type(error).__name__})",
+                       "this is a mistake of the plugin, not of the config", key=True)
+
+    def _plugin(self, path: Path, raw: Mapping[str, Any], kind: str) -> type | None:
+        for key in ("type", "name"):
+            if key in raw and not isinstance(raw[key], str):
+                self._note((*path, key), f"it must be a text, not {type_name(raw[key])}",
+                           f"the name of {_a(kind)}")
+                return None
+        name = plugin_name(raw)
+        if not name:
+            self._note((*path, "type"), "'type' is missing", f"the name of {_a(kind)}")
+            return None
+        try:
+            return self._registry.engine(name) if kind == "engine" \
+                else self._registry.provider(name)
+        except RallyDeployError as error:
+            self._note((*path, _type_key(raw)), error.brief, error.remedy or error.details)
+            return None
+
+    def _against(
+        self, path: Path, block: Any, schema: Schema, plugin: type, asked: Subschemas | None,
+        placeholders: Sequence[str],
+    ) -> None:
+        given = set(asked.get("x-plugin-given") or ()) if asked else set()
+        extra = dict(asked.get("x-plugin-keys") or {}) if asked else {}
+        renamed: dict[Path, Path] = {}
+        known = {**schema, "properties": {**schema.get("properties", {}), **extra},
+                 "required": [k for k in schema.get("required", ()) if k not in given]}
+        if not ({"type", "name"} & set(block)):
+            known["required"] = [k for k in known["required"] if k != "type"]
+
+        def conflict(where: Path, key: str, alias: str) -> None:
+            self._note((*path, *where), f"'{alias}' and '{key}' are the same key",
+                       "keep one of them", key=True)
+
+        tidied = tidy(block, known, defaults=False, renamed=renamed, conflict=conflict)
+        tidied = {key: value for key, value in tidied.items() if key not in given}
+        hidden = [where[len(path):] for where in self._from_env if where[: len(path)] == path]
+        errors = _validator(known).iter_errors(tidied)
+        wrong = mistakes(errors, hidden)
+        self._add(path, wrong, renamed)
+        if not any(where[: len(path)] == path for where in self._unread) and not wrong:
+            self._own_check(path, plugin, block, renamed)
+        for where, _, schemas in nested_blocks(tidied, known):
+            real = raw_path(where, renamed)
+            raw = self._at((*path, *real), self._document.data)
+            self.block((*path, *real), raw, str(schemas.get("x-plugin")), schemas, placeholders)
+
+    def _own_check(
+        self, path: Path, plugin: type, block: Any, renamed: Mapping[Path, Path]
+    ) -> None:
+        """The rules that a plugin's schema cannot say."""
+        check = getattr(plugin, "check_config", None)
+        if check is None:
+            return
+        whole = tidy(block, plugin.CONFIG_SCHEMA, defaults=True)  # type: ignore[attr-defined]
+        self._add(path, [
+            Mistake(parse_path(where), str(message)) for where, message in check(whole)
+        ], renamed)
+
+    def _add(
+        self, path: Path, wrong: Iterable[Mistake], renamed: Mapping[Path, Path]
+    ) -> None:
+        for mistake in wrong:
+            real = (*path, *raw_path(mistake.path, renamed))
+            if real in self._unread:
+                continue
+            self._note(real, mistake.message, mistake.hint, mistake.at_key)
+
+    def _note(self, path: Path, message: str, hint: str = "", key: bool = False) -> None:
+        self._problems.append(self._document.problem(path, message, hint, key))
+
+    @staticmethod
+    def _at(path: Path, tree: Any) -> Any:
+        for step in path:
+            tree = tree[step]
+        return tree
+
+
+def _validator(schema: Schema) -> Any:
+    """Draft 2020-12, but with integers that are written as integers."""
+    import jsonschema
+
+    types = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer",
+        lambda checker, value: isinstance(value, int) and not isinstance(value, bool),
+    )
+    return jsonschema.validators.extend(
+        jsonschema.Draft202012Validator, type_checker=types
+    )(schema)
+
+
+def _type_key(raw: Mapping[str, Any]) -> str:
+    return "name" if "type" not in raw and "name" in raw else "type"
+
+
+def _a(kind: str) -> str:
+    return "an engine" if kind == "engine" else f"a {kind}"

@@ -1,0 +1,163 @@
+"""ExistingServers: machines that are there already (Rally's DummyProvider)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rally_deploy.errors import UsageError
+from rally_deploy.model import Server
+from rally_deploy.serverprovider.base import ServerProvider
+
+_TEXT_FORM = r"^([^\s@:]+)@(\[[0-9A-Fa-f:.%\w]+\]|[^\s@:\[\]/-][^\s@:\[\]/]*)(?::([0-9]{1,5}))?\Z"
+
+_PATH_RULE = "~ is the user's home; a relative path is relative to the working directory"
+
+_LOGIN: dict[str, Any] = {
+    "host": {"type": "string", "pattern": r"^[^\s@/\[\]-][^\s@/\[\]]*\Z",
+             "x-empty-is-absent": True, "description": "address or name, without user and port"},
+    "user": {"type": "string", "pattern": r"^[^\s-]\S*\Z", "description": "who logs in",
+             "x-empty-is-absent": True},
+    "port": {"type": "integer", "minimum": 1, "maximum": 65535, "default": 22,
+             "description": "sshd's port"},
+    "key": {"type": "string", "x-empty-is-absent": True,
+            "description": f"private key file; {_PATH_RULE}"},
+    "password": {"type": "string", "x-secret": True, "x-empty-is-absent": True,
+                 "description": "of the user; also for sudo if it asks for one"},
+    "connection": {"enum": ["ssh", "local"], "default": "ssh",
+                   "description": "local: this machine itself, without sshd"},
+    "become": {"type": "boolean", "default": False,
+               "description": "work as root by sudo; for a user who is not root"},
+    "known_hosts": {"type": "string", "x-empty-is-absent": True,
+                    "description": "a file that has to have the host's key, instead of pinning "
+                                   f"the key on first sight; {_PATH_RULE}"},
+}
+
+#: One server as an object or as "user@host:port"; also good for other plugins' schemas.
+CREDENTIAL: Mapping[str, Any] = {
+    "type": ["object", "string"],
+    "pattern": _TEXT_FORM,
+    "description": "a server: {host, user, ...} or \"user@host\", \"user@host:port\", "
+                   "\"user@[IPv6]\"",
+    "required": ["host", "user"],
+    "additionalProperties": False,
+    "properties": {
+        **_LOGIN,
+        "jump": {
+            "type": ["object", "string"], "pattern": _TEXT_FORM, "required": ["host", "user"],
+            "description": "the host to go through, in the same form; it may have a jump, too",
+            "additionalProperties": False,
+            "properties": {**_LOGIN, "jump": {
+                "type": ["object", "string"], "pattern": _TEXT_FORM, "required": ["host", "user"],
+                "description": "the host before it", "properties": _LOGIN,
+                "additionalProperties": False,
+            }},
+        },
+    },
+}
+
+
+class ExistingServers(ServerProvider):
+    """Machines that are there already, each looked at whether it answers."""
+
+    CONFIG_SCHEMA: Mapping[str, Any] = {
+        "type": "object",
+        "required": ["type", "credentials"],
+        "additionalProperties": False,
+        "properties": {
+            "type": {"type": "string", "x-alias": ["name"],
+                     "description": "ExistingServers; in old configs DummyProvider"},
+            "credentials": {"type": "array", "minItems": 1, "items": CREDENTIAL,
+                            "description": "the servers"},
+        },
+        "examples": [
+            {
+                "type": "ExistingServers",
+                "credentials": [
+                    {"host": "192.0.2.11", "user": "root"},
+                    {"host": "node2.example.net", "user": "ops", "port": 2222, "become": True,
+                     "jump": {"host": "gate.example.net", "user": "ops"}},
+                    {"host": "localhost", "user": "root", "connection": "local"},
+                ],
+            },
+            {"type": "DummyProvider", "credentials": ["root@192.0.2.11", "root@[2001:db8::7]:22"]},
+        ],
+    }
+
+    @classmethod
+    def check_config(cls, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Files are there, and no server is named twice."""
+        seen: dict[str, int] = {}
+        for number, credential in enumerate(config["credentials"]):
+            path = f"credentials[{number}]"
+            yield from _missing_files(credential, path)
+            server = server_of(credential)
+            if not 1 <= server.port <= 65535:
+                yield path, f"{server.port} is no port"
+            first = seen.setdefault(server.identity, number)
+            if first != number:
+                yield path, f"the same server as credentials[{first}]"
+
+    @classmethod
+    def describe_plan(cls, config: Mapping[str, Any]) -> Iterator[str]:
+        """The servers, by name and the way to them."""
+        for credential in config["credentials"]:
+            server = server_of(credential)
+            way = "this machine itself" if server.connection == "local" \
+                else f"SSH to {server.user}@{server.host}:{server.port}"
+            yield f"{server.label}: {way}" + (
+                f" through {server.jump.label}" if server.jump else "")
+
+    def create_servers(
+        self, image_uuid: str | None = None, type_id: str | None = None, amount: int | None = None
+    ) -> list[Server]:
+        """The first ``amount`` of the config's servers (all if None), once each has answered."""
+        servers = [server_of(credential) for credential in self.config["credentials"]]
+        if amount is not None and amount > len(servers):
+            raise UsageError(
+                f"{amount} servers are wanted, but 'credentials' names {len(servers)}",
+                remedy="name more servers in the config",
+            )
+        servers = servers[:amount]
+        self.deployment.each(self._look, servers)
+        return servers
+
+    def _look(self, server: Server) -> None:
+        with self.deployment.step("log in", server):
+            self.deployment.ssh(server).run(["true"], quiet=True)
+
+
+def server_of(credential: Any) -> Server:
+    """The server of one entry of ``credentials``."""
+    if isinstance(credential, str):
+        found = re.match(_TEXT_FORM, credential)
+        if not found:
+            raise UsageError(f"{credential!r} is no user@host")
+        user, host, port = found.groups()
+        return Server(host=host.strip("[]"), user=user, port=int(port or 22))
+    fields = {key: value for key, value in credential.items() if value not in ("", None)}
+    known_hosts = fields.pop("known_hosts", None)
+    if "key" in fields:
+        fields["key"] = _file(fields["key"])
+    if "jump" in fields:
+        fields["jump"] = server_of(fields["jump"])
+    facts = {"known_hosts": _file(known_hosts)} if known_hosts else {}
+    return Server(**fields, facts=facts)
+
+
+def _file(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))
+
+
+def _missing_files(credential: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(credential, str):
+        return
+    for key in ("key", "known_hosts"):
+        if key in credential and not os.path.isfile(_file(credential[key])):
+            yield f"{path}.{key}", f"there is no file {_file(credential[key])}"
+        elif key in credential and not os.access(_file(credential[key]), os.R_OK):
+            yield f"{path}.{key}", f"{_file(credential[key])} must not be read by this user"
+    if "jump" in credential:
+        yield from _missing_files(credential["jump"], f"{path}.jump")
