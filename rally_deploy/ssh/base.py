@@ -200,8 +200,9 @@ class Shell(ABC):
 
     def _with_lock(self, lock: str, timeout_s: float, then: str) -> None:
         text = (
-            'f="$1/$2.lock"; [ -e "$f" ] || exit 0; exec 9>>"$f"; '
-            f'flock -w "$3" -E 75 9 || exit $?; {then}'
+            'f="$1/$2.lock"; while [ -e "$f" ]; do command exec 9<"$f" || continue; '
+            'flock -w "$3" -E 75 9 || exit; [ "$f" -ef /proc/self/fd/9 ] || continue; '
+            f"{then}; exit 0; done 2>/dev/null"
         )
         result = self.run(
             ["sh", "-c", text, "lock", f"{STATE_DIR}/locks", lock, f"{timeout_s:.2f}"],
@@ -220,9 +221,10 @@ class Shell(ABC):
         # The shell holds the lock and not the command, so a daemon that it leaves behind does not
         # keep it. The file may have been removed while we waited: then it is another file's lock.
         text = (
-            'd=$1 f="$1/$2.lock"; shift 2; '
-            'while :; do mkdir -p -- "$d" || exit; exec 9>>"$f" && flock 9 || exit; '
-            '[ "$f" -ef /proc/self/fd/9 ] && break; done; "$@" 9>&-'
+            'd=$1 f="$1/$2.lock" n=0; shift 2; '
+            'until mkdir -p -- "$d" && command exec 9>>"$f" && flock 9 && '
+            '[ "$f" -ef /proc/self/fd/9 ]; do n=$((n + 1)); [ "$n" -lt 50 ] || exit 1; done; '
+            '"$@" 9>&-'
         )
         return ["sh", "-c", text, "lock", f"{STATE_DIR}/locks", lock, *words]
 

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 from rally_deploy.ssh.base import Result, Shell
@@ -65,7 +66,7 @@ class LocalShell(Shell):
         self._signal(process.pid, signal.SIGTERM)
         end = time.monotonic() + GRACE_S
         while time.monotonic() < end and (process.poll() is None or _lives(process.pid)):
-            time.sleep(0.02)
+            time.sleep(0.05)
         self._signal(process.pid, signal.SIGKILL)
         process.wait()
 
@@ -88,13 +89,15 @@ def _environment() -> dict[str, str]:
 
 
 def _lives(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    """Whether the group has a process that is no zombie: not every init reaps its orphans."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, its_group = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]
+        except (OSError, ValueError):
+            continue
+        if its_group == str(group) and state not in "ZX":
+            return True
+    return False
 
 
 def _close(pipe: IO[bytes]) -> None:
