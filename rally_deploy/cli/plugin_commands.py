@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from rally_deploy.config.schema import Subschemas
     from rally_deploy.plugins import Registry
 
-#: Objects inside objects of a config that are told.
-_DEEPEST = 2
-
 
 def plugin_group(kind: str) -> click.Group:
     """The group ``<kind>s`` with ``show NAME``; alone it lists them."""
@@ -86,28 +83,51 @@ def _reference(plugin: type) -> Iterable[str]:
         yield f"\nExample:\n{dump(example)}"
 
 
-def key_rows(schema: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
-    """(key, type, default, meaning) of each key, those of nested objects too."""
+#: Objects with so few keys are told in full each time.
+_FEW = 3
+
+Row = tuple[str, str, str, str]
+
+
+def key_rows(schema: Mapping[str, Any]) -> list[Row]:
+    """(key, type, default, meaning) of each key, those of nested objects too, each object once."""
     from rally_deploy.config.schema import Subschemas
 
-    return list(_rows(Subschemas.of({}, schema), "", 0))
+    top = Subschemas.of({}, schema)
+    return list(_rows(top, "", {frozenset(top.properties()): "this table"}))
 
 
-def _rows(schemas: Subschemas, above: str, depth: int) -> Iterable[tuple[str, str, str, str]]:
-    required = {key for one in schemas.all for key in one.get("required", ())}
+def _rows(schemas: Subschemas, above: str, told: dict[frozenset[str], str]) -> Iterable[Row]:
+    required = {
+        key for one in schemas.all for key in one.get("required", ())
+        # What only chooses between alternatives has nothing else to say.
+        if {"properties", "type", "$ref"} & set(one)
+    }
     for key, about in schemas.properties().items():
-        below = schemas.below(key, {})
+        name, below = f"{above}{key}", schemas.below(key, {})
         also = about.get("x-alias", ())
         meaning = str(below.get("description") or "")
         if also:
             meaning += f" (also: {', '.join(also)})"
-        yield f"{above}{key}", _type_of(schemas, key), _default(about, key in required), meaning
-        # A server may be behind one, which may be behind one ...: said once.
-        if depth < _DEEPEST and not below.get("x-plugin"):
-            yield from _rows(below, f"{above}{key}.", depth + 1)
-            items = schemas.below(key, []).below(0, {})
-            if not items.get("x-plugin"):
-                yield from _rows(items, f"{above}{key}[].", depth + 1)
+        inner: list[tuple[str, Subschemas]] = []
+        same = ""
+        for path, inside in ((name, below), (f"{name}[]", schemas.below(key, []).below(0, {}))):
+            keys = frozenset(inside.properties())
+            if not keys or inside.get("x-plugin"):
+                continue
+            # A server may be behind one, which may be behind one ...
+            like = next((where for known, where in told.items()
+                         if keys <= known and len(keys) > _FEW), "")
+            if like:
+                same = same or like
+            else:
+                told[keys] = path
+                inner.append((path, inside))
+        if same and not inner:
+            meaning += f"; keys as of {same}"
+        yield name, _type_of(schemas, key), _default(about, key in required), meaning
+        for path, inside in inner:
+            yield from _rows(inside, f"{path}.", told)
 
 
 def _type_of(schemas: Subschemas, key: str) -> str:
@@ -115,11 +135,15 @@ def _type_of(schemas: Subschemas, key: str) -> str:
     plugin = schemas.below(key, {}).get("x-plugin")
     if plugin:
         return f"{plugin} block" if "array" not in str(about.get("type")) else f"{plugin} blocks"
-    if schemas.below(key, []).below(0, {}).get("x-plugin"):
-        return f"list of {schemas.below(key, []).below(0, {}).get('x-plugin')} blocks"
-    if "type" not in about and "$ref" in about:
-        return type_text({**about, "type": schemas.below(key, {}).get("type")})
-    return type_text(about)
+    plugin = schemas.below(key, []).below(0, {}).get("x-plugin")
+    if plugin:
+        return f"list of {plugin} blocks"
+    text = type_text(about)
+    if text != "any":
+        return text
+    # Behind a $ref: ask what it says of a value of each type.
+    found = [schemas.below(key, probe).get("type") for probe in ({}, [], "", 0)]
+    return " or ".join(dict.fromkeys(type_text({"type": one}) for one in found if one)) or "any"
 
 
 def _default(value: Mapping[str, Any], required: bool) -> str:
