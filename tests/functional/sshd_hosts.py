@@ -156,6 +156,7 @@ class SshdHosts:
         self._amount, self._number, self._extra = amount, number, extra
         self._bridge = f"rdtbr{number}"
         self.folder = Path(tempfile.mkdtemp(prefix="rdt-sshd-"))
+        self.folder.chmod(0o755)  # sshd reads the authorized keys as the user who logs in
         self.key = self.folder / "id"
         self.hosts: list[SshdHost] = []
 
