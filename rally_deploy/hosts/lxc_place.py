@@ -34,7 +34,7 @@ def base36(number: int) -> str:
 class Attachment:
     """The network that a host's containers are on. No ``cidr``: its own DHCP gives addresses."""
 
-    bridge: str
+    bridge: str = ""
     cidr: str = ""
     gateway: str = ""
     nameservers: str = "host"
@@ -43,12 +43,16 @@ class Attachment:
 
 @dataclass(frozen=True)
 class Place:
-    """One host of a provider, ready for containers."""
+    """One host of a provider, and what its containers are made of and attached to."""
 
     number: int
     host: Server
-    base: str  # the base container's name there
-    attachment: Attachment
+    base: str = ""  # the base container's name there
+    attachment: Attachment = Attachment()
+
+    @property
+    def label(self) -> str:
+        return self.host.label
 
     @property
     def network(self) -> ipaddress.IPv4Network | None:
@@ -71,6 +75,15 @@ class Place:
             interface_name(short_uuid, "v" + base36(self.number * per_host + number)),
             address, self.attachment.gateway, self.attachment.nameservers, lines,
         )
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where one container is to be."""
+
+    place: Place
+    number: int  # among its host's
+    label: str
 
 
 def own_network(bridge: str, cidr: str) -> Attachment:

@@ -25,7 +25,7 @@ rules_of() { iptables-save -t "$1" 2>/dev/null | grep -E -- "--comment \\"?$2\\"
 drop_rules() {
     command -v iptables-save >/dev/null || return 0
     for table in nat filter; do
-        rules_of $table "$1" | sed 's/^-A/-D/' | while read -r rule; do
+        rules_of $table "$1" | sed 's/^-A/-D/;s/"//g' | while read -r rule; do
             iptables -w 30 -t $table $rule
         done
         if [ -n "$(rules_of $table "$1")" ]; then

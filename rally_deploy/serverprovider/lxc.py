@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rally_deploy.errors import ConnectionLost, Unreachable
@@ -16,6 +19,7 @@ from rally_deploy.hosts.addresses import (
 from rally_deploy.hosts.lxc_place import (
     Attachment,
     Place,
+    Spot,
     base36,
     host_bridge,
     own_network,
@@ -45,21 +49,20 @@ class LxcProvider(ServerProvider):
         """Containers that answer over SSH; ``amount`` of them over all hosts, if it is given."""
         deployment = self.deployment
         hosts = deployment.provider(self.config["host_provider"], "host_provider").create_servers()
-        numbered = list(enumerate(hosts))
-        bases = deployment.each(self._prepare, numbered)
         places = deployment.each(
-            lambda item: Place(*item, bases[item[0]], self._attach(*item, len(hosts))), numbered
+            lambda spot: self._prepare(spot, len(hosts)),
+            [Place(number, host) for number, host in enumerate(hosts)],
         )
         self._connect(places)
         wanted = [
-            (place, number)
+            Spot(place, number, self._name(place, number))
             for place in places for number in range(self._share(place.number, len(hosts), amount))
         ]
         with deployment.step(f"make {len(wanted)} containers"):
-            rows = deployment.each(lambda item: self._container(*item), wanted)
+            rows = deployment.each(self._container, wanted)
         with deployment.step("wait until their SSH servers answer"):
             rows = self._addresses(rows)
-            return deployment.each(lambda item: self._server(*item), list(enumerate(rows)))
+            return deployment.each(self._server, rows)
 
     def _share(self, number: int, hosts: int, amount: int | None) -> int:
         per_host: int = self.config["containers_per_host"]
@@ -69,9 +72,12 @@ class LxcProvider(ServerProvider):
 
     # A host: packages, base container, network
 
-    def _prepare(self, item: tuple[int, Server]) -> str:
-        """Make a host fit for containers; returns the name of its base container."""
-        number, host = item
+    def _prepare(self, place: Place, hosts: int) -> Place:
+        """Make a host fit for containers: what it lacks, the base container, the network."""
+        base = self._base(place.number, place.host)
+        return replace(place, base=base, attachment=self._attach(place.number, place.host, hosts))
+
+    def _base(self, number: int, host: Server) -> str:
         shell = self.deployment.ssh(host)
         with self.deployment.step("prepare for containers", host):
             found = lxc.look_at(shell)
@@ -109,8 +115,6 @@ class LxcProvider(ServerProvider):
         if bridge:
             first, per_host = self.config.get("ipv4_start_address"), self._share(0, 1, None)
             if first:
-                import ipaddress
-
                 first = str(ipaddress.IPv4Address(first) + number * per_host)
             return host_bridge(shell, bridge, first or "", self.config.get("ipv4_prefixlen", 0))
         start = self.config.get("start_lxc_network")
@@ -168,7 +172,7 @@ class LxcProvider(ServerProvider):
         shell = self.deployment.ssh(place.host)
         with self.deployment.step(f"make a tunnel to {there}", place.host):
             self.create(
-                "tunnel", f"tunnel-{place.number}-{there}", on=place.host,
+                "tunnel", f"tunnel-{place.number}-{there.replace('.', '-')}", on=place.host,
                 facts={"device": device},
                 make=lambda row: tunnel.make_tunnel(shell, row.name, end, source),
             )
@@ -181,14 +185,17 @@ class LxcProvider(ServerProvider):
 
     # Containers
 
-    def _container(self, place: Place, number: int) -> Resource:
-        prefix = self.config["container_name_prefix"].strip("-_. ").replace("_", "-")
+    def _name(self, place: Place, number: int) -> str:
+        """The key of a container, which its name ends with."""
+        prefix = re.sub(r"[^A-Za-z0-9]+", "-", self.config["container_name_prefix"]).strip("-")
         key = f"{place.number}-{number:03d}"
-        if prefix and prefix != "rd":
-            key = f"{prefix}-{key}"
+        return key if prefix in ("", "rd") else f"{prefix}-{key}"
+
+    def _container(self, spot: Spot) -> Resource:
+        place, key = spot.place, spot.label
         shell, record = self.deployment.ssh(place.host), self.deployment.record
         spec = place.container(
-            number, self.deployment.ledger.name(key), record.short,
+            spot.number, self.deployment.ledger.name(key), record.short,
             self.config["containers_per_host"], tuple(self.config["lxc_config"]),
         )
         address = spec.address.partition("/")[0]
@@ -230,19 +237,21 @@ class LxcProvider(ServerProvider):
         for row in found:
             by_host.setdefault(_host(row), []).append(row.facts["address"])
         self.deployment.each(
-            lambda item: lxc.wait_for_ssh(self.deployment.ssh(item[0]), item[1], _SSH_TIMEOUT_S),
-            list(by_host.items()),
+            lambda host: lxc.wait_for_ssh(
+                self.deployment.ssh(host), by_host[host], _SSH_TIMEOUT_S
+            ),
+            by_host,
         )
         return found
 
-    def _server(self, order: int, row: Resource) -> Server:
+    def _server(self, row: Resource) -> Server:
         host, address = _host(row), row.facts["address"]
         facts = {"host": host.label, "bridge": row.facts["bridge"], "address": address}
         place: dict[str, Any] = {"host": address, "jump": host}
         if host.connection == "local":
             place["jump"] = None
         if self.config["forward_ssh"]:
-            port = self._forward(order, row)
+            port = self._forward(row)
             facts["forwarded_port"] = str(port)
             if host.connection != "local":
                 place = {"host": host.host, "port": port, "jump": host.jump}
@@ -256,12 +265,11 @@ class LxcProvider(ServerProvider):
         )
         return server
 
-    def _forward(self, order: int, row: Resource) -> int:
+    def _forward(self, row: Resource) -> int:
         shell = self.deployment.ssh(_host(row))
 
         def make(own: Resource) -> Mapping[str, Any]:
-            first = forward.FIRST_PORT + order % 1000
-            return {"port": forward.make_forward(shell, own.name, row.facts["address"], first)}
+            return {"port": forward.make_forward(shell, own.name, row.facts["address"])}
 
         made = self.create("ssh_forward", f"ssh-{row.key}", make, on=row.host)
         return int(made.facts["port"])
