@@ -149,12 +149,15 @@ def wait_for_banner(hosts: Sequence[SshdHost], timeout_s: float = 30.0) -> None:
 class SshdHosts:
     """``with SshdHosts(3) as hosts:`` - three hosts on a bridge of this machine.
 
-    :param number: makes names and addresses unique among those that run at the same time (0-9).
+    Names and addresses (10.200.0.0/16 and up) are none that run at the same time.
+
+    :param number: from which on a free one is looked for.
+    :param extra: more lines of sshd_config.
     """
 
     def __init__(self, amount: int, number: int = 0, extra: str = "") -> None:
         self._amount, self._number, self._extra = amount, number, extra
-        self._bridge = f"rdtbr{number}"
+        self._undo: list[tuple[str, ...]] = []
         self.folder = Path(tempfile.mkdtemp(prefix="rdt-sshd-"))
         self.folder.chmod(0o755)  # sshd reads the authorized keys as the user who logs in
         self.key = self.folder / "id"
@@ -173,9 +176,7 @@ class SshdHosts:
 
     def _make(self) -> None:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-        sh("ip", "link", "add", self._bridge, "type", "bridge")
-        sh("ip", "address", "add", f"10.21{self._number}.255.254/16", "dev", self._bridge)
-        sh("ip", "link", "set", self._bridge, "up")
+        self._make_bridge()
         keygen(self.key)
         keygen(self.folder / "host_key")
         for index in range(self._amount):
@@ -184,6 +185,20 @@ class SshdHosts:
             host.start()
         wait_for_banner(self.hosts)
 
+    def _make_bridge(self) -> None:
+        for number in range(self._number, 50):
+            bridge = f"rdtbr{number}"
+            made = subprocess.run(["ip", "link", "add", bridge, "type", "bridge"],
+                                  capture_output=True, text=True)
+            if made.returncode == 0:
+                break
+        else:
+            raise RuntimeError(f"no bridge can be made: {made.stderr}")
+        self._number, self._bridge = number, bridge
+        self._undo.append(("ip", "link", "delete", bridge))
+        sh("ip", "address", "add", f"10.{200 + number}.255.254/16", "dev", bridge)
+        sh("ip", "link", "set", bridge, "up")
+
     def _host(self, index: int) -> SshdHost:
         name = f"rdt{self._number}n{index}"
         folder = self.folder / name
@@ -191,25 +206,24 @@ class SshdHosts:
         for file in ("host_key", "host_key.pub"):
             shutil.copy2(self.folder / file, folder / file)
         shutil.copy(f"{self.key}.pub", folder / "authorized_keys")
-        address = f"10.21{self._number}.{index // 200}.{index % 200 + 1}"
+        address = f"10.{200 + self._number}.{index // 200}.{index % 200 + 1}"
         inside = ("ip", "netns", "exec", name, "ip")
         sh("ip", "netns", "add", name)
+        self._undo.append(("ip", "netns", "delete", name))
         host = SshdHost(name, name, address, folder, self.key, self._extra)
         sh("ip", "link", "add", f"{name}a", "type", "veth", "peer", "name", "eth0", "netns", name)
         sh("ip", "link", "set", f"{name}a", "master", self._bridge, "up")
         sh(*inside, "address", "add", f"{address}/16", "dev", "eth0")
         sh(*inside, "link", "set", "eth0", "up")
         sh(*inside, "link", "set", "lo", "up")
-        sh(*inside, "route", "add", "default", "via", f"10.21{self._number}.255.254")
+        sh(*inside, "route", "add", "default", "via", f"10.{200 + self._number}.255.254")
         return host
 
     def close(self) -> None:
         for host in self.hosts:
             host.stop()
-        for namespace in sh("ip", "netns", "list", check=False).split():
-            if namespace.startswith(f"rdt{self._number}n"):
-                sh("ip", "netns", "delete", namespace, check=False)
-        sh("ip", "link", "delete", self._bridge, check=False)
+        while self._undo:
+            sh(*self._undo.pop(), check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -44,7 +44,7 @@ USER, PASSWORD = "rdtuser", "pass: it's \"quoted\" $HOME"
 
 @pytest.fixture(scope="module")
 def hosts() -> Iterator[list[SshdHost]]:
-    with SshdHosts(3, number=1) as made:
+    with SshdHosts(3) as made:
         yield made
 
 
@@ -139,7 +139,7 @@ def test_run_by_50_threads_at_once_logs_in_once(
 def test_run_more_at_once_than_sshd_allows_sessions_waits(
     hosts: list[SshdHost], opened: Callable[[Server], Shell]
 ) -> None:
-    with SshdHosts(1, number=2, extra="MaxSessions 3") as made:
+    with SshdHosts(1, extra="MaxSessions 3") as made:
         shell = opened(made[0].server)
         with ThreadPoolExecutor(12) as threads:
             results = list(threads.map(lambda n: shell.run(["sleep", "0.2"]).ok, range(12)))
