@@ -1,0 +1,139 @@
+"""Packages of Debian and its relatives: what is missing, download, install, purge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rally_deploy.errors import HostError
+from rally_deploy.ssh import detached
+from rally_deploy.ssh.base import STATE_DIR, Shell
+
+_POLICY = "/usr/sbin/policy-rc.d"
+
+_APT = """
+export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true LC_ALL=C
+apt_get() {
+    apt-get -y -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 \\
+        --no-install-recommends "$@"
+}
+"""
+
+_DOWNLOAD = _APT + """
+apt_get update
+apt_get install --download-only "$@"
+"""
+
+# With "fast", Python files are compiled on another core while dpkg unpacks, instead of by one
+# process after the other for each package; apt's own option for dpkg's path leaves no trace.
+_INSTALL = _APT + f"""
+fast=$1 work={STATE_DIR}/apt; shift
+mkdir -p "$work"
+compile() {{ python3 -m compileall -q "$@" /usr/lib/python3/dist-packages >/dev/null 2>&1 || :; }}
+finish() {{
+    rm -rf "$work"
+    if grep -qs "made by rdeploy" {_POLICY}; then rm -f {_POLICY}; fi
+}}
+trap finish EXIT
+if [ ! -e {_POLICY} ] || grep -q "made by rdeploy" {_POLICY}; then
+    printf '#!/bin/sh\\n# made by rdeploy: nothing is started before it is configured\\nexit 101\\n' \\
+        >{_POLICY}
+    chmod 755 {_POLICY}
+fi
+dpkg --configure -a --force-confold
+set -- install -o Dpkg::Options::=--force-confold "$@"
+if [ "$fast" = yes ]; then
+    mkdir -p "$work/bin"
+    printf '#!/bin/sh\\nexit 0\\n' >"$work/bin/py3compile"
+    chmod 755 "$work/bin/py3compile"
+    path=$work/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    (while [ -e "$work/bin" ]; do compile; sleep 1; done) &
+    apt_get -o Dpkg::Options::=--force-unsafe-io -o DPkg::Path="$path" "$@"
+    rm -rf "$work/bin"
+    wait
+    compile -j 0
+else
+    apt_get "$@"
+fi
+"""
+
+_PURGE = _APT + """
+dpkg --configure -a --force-confold || :
+there=$(dpkg-query -W -f '${Package}:${Architecture} ${db:Status-Abbrev}\\n' 2>/dev/null |
+    awk '$2 != "un" {print $1}')
+gone=
+for name in "$@"; do
+    for found in $(echo "$there" | grep -xE "$name:(amd64|arm64|all|i386|[a-z0-9]+)" || :); do
+        gone="$gone $found"
+    done
+done
+if [ -n "$gone" ]; then apt_get purge --allow-remove-essential $gone; fi
+"""
+
+
+def version_of(shell: Shell, package: str) -> str:
+    """The installed version, empty if it is not installed."""
+    found = shell.run(
+        ["dpkg-query", "-W", "-f", "${Version}", package], check=False, quiet=True
+    )
+    return found.stdout.strip() if found.ok else ""
+
+
+def missing(shell: Shell, names: Iterable[str]) -> list[str]:
+    """Those that are not fully installed."""
+    wanted = list(dict.fromkeys(names))
+    found = shell.run(
+        ["dpkg-query", "-W", "-f", "${db:Status-Abbrev} ${Package}\n", *wanted],
+        check=False, quiet=True,
+    )
+    there = {line.split()[-1] for line in found.stdout.splitlines() if line.startswith("ii")}
+    return [name for name in wanted if name not in there]
+
+
+def would_install(shell: Shell, names: Sequence[str]) -> list[str]:
+    """All packages that an install of these would add, dependencies too. Lists must be fresh."""
+    text = _APT + 'apt_get update >/dev/null\napt_get install --simulate "$@"'
+    done = shell.script(text, *names, timeout_s=300, quiet=True)
+    return [
+        words[1] for words in map(str.split, done.stdout.splitlines())
+        if words[:1] == ["Inst"] and not words[2].startswith("[")
+    ]
+
+
+def download(shell: Shell, job: str, names: Sequence[str], timeout_s: float = 1800.0) -> None:
+    """Fetch the packages and what they need, in a job that outlives our connection."""
+    _job(shell, job, _DOWNLOAD, names, timeout_s, "the download of packages failed")
+
+
+def install(
+    shell: Shell, job: str, names: Sequence[str], *, fast: bool = False, timeout_s: float = 1800.0
+) -> None:
+    """Install them without starting any of their services; goes on with a half-done one.
+
+    :param job: the name under which it runs on the server, whatever becomes of our connection.
+    :param fast: for a server that is ours: less care for a power cut in the middle.
+    """
+    _job(shell, job, _INSTALL, ["yes" if fast else "no", *names], timeout_s,
+         "the installation of packages failed")
+
+
+def purge(shell: Shell, names: Sequence[str]) -> None:
+    """Remove those of them that are there, with their configuration."""
+    shell.script(_PURGE, *names, timeout_s=1200)
+
+
+def _job(
+    shell: Shell, job: str, script: str, words: Sequence[str], timeout_s: float, brief: str
+) -> None:
+    detached.start(shell, job, script, *words)
+    done = detached.attach(shell, job, timeout_s)
+    detached.forget(shell, job)
+    if done.ok:
+        return
+    tail = "\n".join((done.stdout + done.stderr).splitlines()[-12:])
+    if "No space left on device" in tail:
+        raise shell.failure(brief, done)
+    raise HostError(
+        shell.server, brief, tail,
+        "see that this server reaches its distribution's mirror and that its package sources "
+        "are right, then 'rdeploy resume'",
+    )
