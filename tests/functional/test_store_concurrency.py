@@ -160,7 +160,7 @@ def _grab(number, url, vault, prizes):  # noqa: F811
             continue
     # Nobody ends before all have tried: an ended process' deployment may be taken over.
     store.deployments.add(str(uuids.uuid4()), f"done-{number}", "E", {}, owner=me, lease_s=600)
-    end = time.monotonic() + 60
+    end = time.monotonic() + 200
     while time.monotonic() < end:
         done = [r for r in store.deployments.list() if r.name.startswith("done-")]
         if len(done) == PROCESSES:
