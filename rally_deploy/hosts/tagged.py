@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from rally_deploy.ssh.base import STATE_DIR, Shell
 
-_TAG = re.compile(r"rd-?([0-9a-f]{8})(?![0-9a-z])")
+# Behind the tag of an interface, which has little room, its suffix follows at once.
+_TAG = re.compile(r"\brd-([0-9a-f]{8})(?![0-9a-z])|^rd([0-9a-f]{8})")
 
 # Every part may fail: a host without LXC has no containers. Nothing is changed.
 _LIST = """
@@ -48,5 +49,5 @@ def parse_tagged(lines: Iterable[str]) -> list[Tagged]:
         # Our own names begin with the tag; DistroEngine and others may put theirs before it.
         tag = _TAG.search(name)
         if tag:
-            found.add(Tagged(kind, name, tag.group(1)))
+            found.add(Tagged(kind, name, tag.group(1) or tag.group(2)))
     return sorted(found)
