@@ -51,7 +51,8 @@ END
     printf 'auto lo\niface lo inet loopback\n' >$files/etc/network/interfaces
     lxc-start -d -n $n
     until ssh -i $key -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
-        -o LogLevel=QUIET -o BatchMode=yes -o ConnectTimeout=2 root@$address true; do sleep 0.2; done
+        -o LogLevel=QUIET -o BatchMode=yes -o ConnectTimeout=2 root@$address true
+    do sleep 0.2; done
 }
 for i in $(seq $count); do one $i & pids="$pids $!"; done
 for pid in $pids; do wait $pid; done

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rally_deploy.errors import CommandFailed, HostError, ResourceConflict, WaitTimeout
@@ -21,6 +22,7 @@ _NEEDS = {
 # Words go in, facts come out: one command for all that is to be known beforehand.
 _LOOK = """
 (. /etc/os-release; echo "os ${ID:-unknown} ${VERSION_CODENAME:-}")
+echo "uid $(id -u)"
 echo "lxc $(lxc-copy --version 2>/dev/null || :)"
 while [ $# -gt 0 ]; do
     case $1 in
@@ -69,12 +71,17 @@ class HostFacts:
 
 
 def look_at(shell: Shell) -> HostFacts:
-    """Look what a host is and lacks, without changing anything."""
+    """Look what a host is and lacks, without changing anything. HostError if we are not root."""
     words = [word for need in _NEEDS.items() for word in need]
-    facts: dict[str, list[str]] = {"os": [], "lxc": [], "missing": []}
+    facts: dict[str, list[str]] = {"os": [], "uid": [], "lxc": [], "missing": []}
     for line in shell.script(_LOOK, *words, quiet=True).stdout.splitlines():
         kind, _, rest = line.partition(" ")
         facts[kind].append(rest)
+    if facts["uid"] != ["0"]:
+        raise HostError(
+            shell.server, f"containers need root, and {shell.server.user} is not root there",
+            remedy="log in as root, or set 'become' to true for a user who may use sudo",
+        )
     distribution, _, release = facts["os"][0].partition(" ")
     return HostFacts(
         distribution, release, facts["lxc"][0], tuple(dict.fromkeys(facts["missing"]))
@@ -103,19 +110,26 @@ def check_version(shell: Shell, version: str) -> None:
 def clone(shell: Shell, container: Container, authorized_key: str) -> str:
     """Make a container, not started yet; returns how: overlay, snapshot or copy."""
     c = container
-    try:
+    with _foreign_container(shell, c.name):
         made = shell.script(
             scripts.MAKE, c.name, c.base, c.hostname, c.bridge, c.mac, c.veth, c.address,
             c.gateway, c.nameservers, authorized_key, "\n".join(c.lines), timeout_s=900,
         )
-    except CommandFailed as error:
-        if error.status == 65:
-            raise ResourceConflict(
-                f"{shell.server.label}: a container {c.name} is there that this deployment "
-                "did not make", error.stderr, f"look at it with 'lxc-info -n {c.name}'",
-            ) from error
-        raise
     return made.stdout.split()[-1]
+
+
+@contextmanager
+def _foreign_container(shell: Shell, name: str) -> Iterator[None]:
+    try:
+        yield
+    except CommandFailed as error:
+        if error.status != 65:
+            raise
+        raise ResourceConflict(
+            f"{shell.server.label}: there is a container {name} that this deployment did not make",
+            error.stderr, f"look at it with 'lxc-info -n {name}'; if it is left over, remove it "
+            f"with 'lxc-destroy -f -n {name}'",
+        ) from error
 
 
 def start(shell: Shell, name: str) -> None:
@@ -136,7 +150,8 @@ def stop(shell: Shell, name: str, timeout_s: int = 60) -> None:
 
 def delete(shell: Shell, name: str, bridge: str = "", address: str = "") -> None:
     """Remove a container, running or half-made; returns when it was seen gone."""
-    shell.script(scripts.DELETE, name, bridge, address, timeout_s=300)
+    with _foreign_container(shell, name):
+        shell.script(scripts.DELETE, name, bridge, address, timeout_s=300)
 
 
 def addresses(shell: Shell, name: str) -> list[str]:

@@ -169,6 +169,8 @@ name=$1 base=$2 hostname=$3 bridge=$4 mac=$5 veth=$6 address=$7 gateway=$8 dns=$
 key=${{10}} lines=${{11}}
 dir=$path/$name
 if [ -e "$dir" ]; then echo "$dir exists" >&2; rm -f "$lock"; exit 65; fi
+# From here on what is of this name is ours, also a half of it.
+: >"$path/.$name.rdeploy"
 exec 8<"$path/$base"; flock -s 8
 grep -qw overlay /proc/filesystems || modprobe -q overlay 2>/dev/null || :
 kind=$(sed -n 's/^lxc.rootfs.path *= *\\([a-z]*\\):.*/\\1/p' "$path/$base/config")
@@ -264,11 +266,14 @@ DELETE = f"""
 if ! command -v lxc-config >/dev/null; then return 0; fi
 {_REMOVE_TREE}
 {_CONTAINER_LOCK}
+if [ -e "$path/$1" ] && [ ! -e "$path/.$1.rdeploy" ]; then
+    lxc-info -n "$1" >&2; rm -f "$lock"; exit 65
+fi
 remove_container "$1"
 # Otherwise the next container with this address waits for the host's stale entry.
 if [ -n "$2" ] && [ -n "$3" ]; then ip neigh del "$3" dev "$2" 2>/dev/null || :; fi
 if [ -e "$path/$1" ]; then echo "$path/$1 is still there" >&2; exit 1; fi
-rm -f "$lock"
+rm -f "$path/.$1.rdeploy" "$lock"
 """
 
 #: WAIT seconds address...: until each answers as an SSH server; prints those that do not.

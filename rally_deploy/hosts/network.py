@@ -8,10 +8,11 @@ the networks of LXC, libvirt and Docker.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from rally_deploy.errors import CommandFailed, HostError
+from rally_deploy.errors import CommandFailed, HostError, ResourceConflict
 from rally_deploy.hosts.addresses import gateway, mac_address
 from rally_deploy.ssh.base import Shell
 
@@ -32,6 +33,18 @@ drop_rules() {
             echo "firewall rules of $1 are still there" >&2; return 1
         fi
     done
+}
+"""
+
+#: remove_link DEVICE NAME: only if it carries the name that we gave it.
+REMOVE_LINK = """
+remove_link() {
+    shown=$(ip link show dev "$1" 2>/dev/null || :)
+    if [ -z "$shown" ]; then return 0; fi
+    case $shown in
+        *"alias $2"*) ip link del dev "$1" ;;
+        *) echo "$shown" >&2; exit 65 ;;
+    esac
 }
 """
 
@@ -73,7 +86,9 @@ _MAKE = f"""
 name=$1 bridge=$2 mac=$3; shift 3
 {FORWARDING}
 {_STOP_DNSMASQ}
-if ip link show dev "$bridge" >/dev/null 2>&1; then echo "$bridge exists" >&2; exit 65; fi
+if ip link show dev "$bridge" >/dev/null 2>&1; then
+    ip link show dev "$bridge" >&2; exit 65
+fi
 chosen=
 for candidate in "$@"; do
     used=$(ip -4 route show table all root "$candidate"
@@ -84,6 +99,7 @@ if [ -z "$chosen" ]; then echo "$used" >&2; exit 66; fi
 base=${{chosen%/*}}
 address=${{base%.*}}.$((${{base##*.}} + 1))
 ip link add name "$bridge" address "$mac" type bridge forward_delay 0 stp_state 0
+ip link set "$bridge" alias "$name"
 ip addr add "$address/${{chosen#*/}}" brd + dev "$bridge"
 ip link set "$bridge" up
 use_forwarding "$name"
@@ -106,9 +122,10 @@ name=$1 bridge=$2
 {FORWARDING}
 {_STOP_DNSMASQ}
 {DROP_RULES}
+{REMOVE_LINK}
 stop_dnsmasq
 drop_rules "$name"
-if ip link show dev "$bridge" >/dev/null 2>&1; then ip link del dev "$bridge"; fi
+remove_link "$bridge" "$name"
 leave_forwarding "$name"
 """
 
@@ -137,15 +154,11 @@ def make_network(
     Raises HostError if none of them is, saying what is in the way.
     """
     try:
-        made = shell.script(
-            _MAKE, name, bridge, mac_address(name), *(str(c) for c in candidates)
-        )
+        with foreign_device(shell, bridge):
+            made = shell.script(
+                _MAKE, name, bridge, mac_address(name), *(str(c) for c in candidates)
+            )
     except CommandFailed as error:
-        if error.status == 65:
-            raise HostError(
-                shell.server, f"an interface {bridge} is there that this deployment did not make",
-                remedy=f"look at it with 'ip addr show {bridge}' and remove it if it is left over",
-            ) from error
         if error.status == 66:
             wanted = str(candidates[0]) if len(candidates) == 1 else "any network of the pool"
             raise HostError(
@@ -158,4 +171,20 @@ def make_network(
 
 def delete_network(shell: Shell, name: str, bridge: str) -> None:
     """Remove what :func:`make_network` made, or a part of it; absent is success."""
-    shell.script(_DELETE, name, bridge)
+    with foreign_device(shell, bridge):
+        shell.script(_DELETE, name, bridge)
+
+
+@contextmanager
+def foreign_device(shell: Shell, device: str) -> Iterator[None]:
+    """Say clearly that a device of our name is not ours."""
+    try:
+        yield
+    except CommandFailed as error:
+        if error.status != 65:
+            raise
+        raise ResourceConflict(
+            f"{shell.server.label}: there is an interface {device} that this deployment did not "
+            "make", error.stderr, f"look at it with 'ip link show {device}'; if it is left over, "
+            f"remove it with 'ip link del {device}'",
+        ) from error

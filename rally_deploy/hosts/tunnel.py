@@ -8,7 +8,13 @@ from dataclasses import dataclass
 
 from rally_deploy.errors import HostError
 from rally_deploy.hosts.addresses import TunnelAddresses, tunnel_addresses
-from rally_deploy.hosts.network import DROP_RULES, FORWARDING, HOST_LOCK
+from rally_deploy.hosts.network import (
+    DROP_RULES,
+    FORWARDING,
+    HOST_LOCK,
+    REMOVE_LINK,
+    foreign_device,
+)
 from rally_deploy.ssh.base import Shell
 
 #: Every type that a config may ask for; whether a host's kernel has it is seen there.
@@ -31,7 +37,8 @@ _DELETE = f"""
 {FORWARDING}
 {DROP_RULES}
 drop_rules "$1"
-if ip link show dev "$2" >/dev/null 2>&1; then ip link del dev "$2"; fi
+{REMOVE_LINK}
+remove_link "$2" "$1"
 leave_forwarding "$1"
 """
 
@@ -103,12 +110,18 @@ def address_towards(shell: Shell, there: str) -> str:
 def make_tunnel(shell: Shell, name: str, tunnel: Tunnel, source: str) -> None:
     """Make this end; packets from ``source`` go through it with their own addresses."""
     text = "\n".join([
-        HOST_LOCK, FORWARDING, *tunnel.commands(), 'use_forwarding "$1"',
+        HOST_LOCK, FORWARDING,
+        f"if ip link show dev {tunnel.device} 2>/dev/null >&2; then exit 65; fi",
+        tunnel.commands()[0], f'ip link set {tunnel.device} alias "$1"',
+        *tunnel.commands()[1:], 'use_forwarding "$1"',
         f'tag="-o {tunnel.device} -m comment --comment $1"',
         f"iptables -w 30 -t nat -I POSTROUTING -s {source} $tag -j ACCEPT",
     ])
-    shell.script(text, name)
+    with foreign_device(shell, tunnel.device):
+        shell.script(text, name)
 
 
 def delete_tunnel(shell: Shell, name: str, device: str) -> None:
-    shell.script(_DELETE, name, device)
+    """Remove one end and its firewall rules; absent is success."""
+    with foreign_device(shell, device):
+        shell.script(_DELETE, name, device)
