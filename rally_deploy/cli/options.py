@@ -13,6 +13,8 @@ from click.shell_completion import CompletionItem
 from rally_deploy import paths
 from rally_deploy.errors import RallyDeployError, UsageError
 
+_LONGEST_NAME = 100
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
@@ -51,6 +53,17 @@ def _or_default(ctx: click.Context, parameter: click.Parameter, value: str | Non
             "which deployment?", remedy="name one, or choose a default with 'rdeploy use UUID'"
         )
     return default
+
+
+def check_name(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+    """A name that can be typed, shown on one line, and told from an option and from a part."""
+    if value and (len(value) > _LONGEST_NAME or not value.isprintable() or value != value.strip()
+                  or value.startswith("-") or "/" in value):
+        raise click.BadParameter(
+            f"{value[:_LONGEST_NAME]!r} is no name: at most {_LONGEST_NAME} characters on one "
+            "line, no '/', no '-' and no blank at its beginning"
+        )
+    return value
 
 
 def _default_file() -> Path:

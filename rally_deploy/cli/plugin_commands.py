@@ -124,7 +124,7 @@ def _rows(schemas: Subschemas, above: str, told: dict[frozenset[str], str]) -> I
                 told[keys] = path
                 inner.append((path, inside))
         if same and not inner:
-            meaning += f"; keys as of {same}"
+            meaning = "; ".join(filter(None, (meaning, f"keys as of {same}")))
         yield name, _type_of(schemas, key), _default(about, key in required), meaning
         for path, inside in inner:
             yield from _rows(inside, f"{path}.", told)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from rally_deploy.cli.table import clean
 from rally_deploy.cli.working import Work, took
 from rally_deploy.events import Kind
@@ -10,11 +12,11 @@ from rally_deploy.model import DeploymentRecord
 
 def tell_whats_next(work: Work, record: DeploymentRecord) -> None:
     """Print it on stdout. The engine's notes are the proof: it booted a server, say."""
-    name = record.name
+    name = shlex.quote(record.name)
     notes = [event for event in work.notes if event.kind is Kind.NOTE]
     warnings = [event for event in work.notes if event.kind is Kind.WARNING]
     work.say("")
-    work.say(f"{name} is {record.state}{took(record)}.")
+    work.say(f"{record.name} is {record.state}{took(record)}.")
     for event in warnings:
         work.say(f"  warning: {clean(event.title)}")
     for event in notes:

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rally_deploy.cli.options import json_lines_option, timeout_option, write_default
+from rally_deploy.cli.options import (
+    check_name,
+    json_lines_option,
+    timeout_option,
+    write_default,
+)
 from rally_deploy.cli.settings import Settings, pass_settings
 from rally_deploy.errors import UsageError
 
@@ -15,7 +20,8 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Make a cloud from a config file.")
-@click.option("--name", metavar="NAME", default="", help="Its name; by default the file's.")
+@click.option("--name", metavar="NAME", default="", callback=check_name,
+              help="Its name; by default the file's.")
 @click.option("--file", "-f", "--filename", "path", type=click.Path(), metavar="FILE",
               help="The config, JSON or YAML; '-' reads it from standard input.")
 @click.option("--fromenv", is_flag=True,
