@@ -25,9 +25,11 @@ HIDDEN = "***"
 #: Shorter secrets are ordinary words, so that hiding them everywhere would hide the config.
 _LONG = 8
 
-#: Keys that hold a secret wherever they are, unless their schema says otherwise.
-_SECRET_KEY = re.compile(r"passw|passphrase|secret|token|hmac|private_key\Z", re.IGNORECASE)
-_NO_SECRET_KEY = re.compile(r"(_file|_path|_url|_uuid|_id|_name|_ttl|_length)\Z", re.IGNORECASE)
+#: Endings of keys that hold a secret wherever they are, unless their schema says otherwise.
+_SECRET_KEY = re.compile(
+    r"(passw(or)?d|pass|passphrase|secret|token|hmac_key|private_key|secret_key|access_key)s?\Z",
+    re.IGNORECASE,
+)
 _REFERENCE = re.compile(r"\$\{env:[^}]*\}")
 
 #: The keys by which a config without a type is known as that of a cloud that is there already.
@@ -94,11 +96,7 @@ def plugin_schema(block: Any, registry: Registry, kind: str) -> Schema:
 
 def sounds_secret(key: str | int) -> bool:
     """Whether a key of this name usually holds a secret."""
-    return (
-        isinstance(key, str)
-        and bool(_SECRET_KEY.search(key))
-        and not _NO_SECRET_KEY.search(key)
-    )
+    return isinstance(key, str) and bool(_SECRET_KEY.search(key))
 
 
 def _children(
@@ -112,8 +110,7 @@ def _children(
             schemas.get("x-plugin") if isinstance(step, int) else None
         )
         said = inner.get("x-secret")
-        now = secret or sounds_secret(step) and isinstance(below, (str, int)) \
-            if said is None else bool(said)
+        now = bool(said) if said is not None else secret or sounds_secret(step)
         if isinstance(below, Mapping) and (kind or not inner.all and plugin_name(below)):
             # An unknown plugin's nested blocks are known by their type, whatever their key.
             schema = plugin_schema(below, registry, kind or "engine") or plugin_schema(

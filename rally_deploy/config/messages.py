@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rally_deploy.config.blocks import HIDDEN, sounds_secret
 from rally_deploy.config.document import Path, printable
 from rally_deploy.config.schema import type_fits
 
-_TYPES = {"object": "an object", "array": "a list", "string": "a text", "integer": "an integer",
+_TYPES = {"object": "an object", "array": "a list", "string": "a string", "integer": "an integer",
           "number": "a number", "boolean": "true or false", "null": "null"}
 _MOST_LISTED = 16
+_LOGIN = re.compile(r"(?<=:)[^\s@/]+(?=@)")  # the password in user:password@host
 
 
 class Mistake(NamedTuple):
@@ -24,12 +26,13 @@ class Mistake(NamedTuple):
     at_key: bool = False
 
 
-def mistakes(errors: Iterable[Any], hidden: Iterable[Path] = ()) -> list[Mistake]:
+def mistakes(
+    errors: Iterable[Any], hidden: Callable[[Path], bool] = lambda path: False
+) -> list[Mistake]:
     """The mistakes of jsonschema's errors, each once; values at ``hidden`` paths are not shown."""
-    secret = set(hidden)
     found: dict[tuple[Path, str], Mistake] = {}
     for error in errors:
-        for mistake in _of(error, secret):
+        for mistake in _of(error, hidden):
             found.setdefault((mistake.path, mistake.message), mistake)
     return list(found.values())
 
@@ -63,11 +66,11 @@ def type_name(value: Any) -> str:
     return type(value).__name__
 
 
-def _of(error: Any, secret: set[Path]) -> Iterator[Mistake]:
+def _of(error: Any, hidden: Callable[[Path], bool]) -> Iterator[Mistake]:
     path, schema = tuple(error.absolute_path), error.schema
     keyword, wanted = error.validator, error.validator_value
     if keyword in ("anyOf", "oneOf") and error.context:
-        yield from _of_branches(error, path, secret)
+        yield from _of_branches(error, path, hidden)
         return
     if keyword in ("additionalProperties", "unevaluatedProperties") and wanted is False:
         yield from _unknown_keys(path, error.instance, schema)
@@ -78,11 +81,11 @@ def _of(error: Any, secret: set[Path]) -> Iterator[Mistake]:
     if keyword == "dependentRequired":
         yield from _missing_beside(path, error)
         return
-    yield Mistake(path, _message(error, _shown(error.instance, path, schema, secret)),
+    yield Mistake(path, _message(error, _shown(error.instance, path, schema, hidden)),
                   _meaning(keyword, schema))
 
 
-def _of_branches(error: Any, path: Path, secret: set[Path]) -> Iterator[Mistake]:
+def _of_branches(error: Any, path: Path, hidden: Callable[[Path], bool]) -> Iterator[Mistake]:
     """Of several allowed forms, the mistakes of that one which was probably meant."""
     branches: dict[Any, list[Any]] = {}
     for below in error.context:
@@ -99,12 +102,10 @@ def _of_branches(error: Any, path: Path, secret: set[Path]) -> Iterator[Mistake]
     best = min(fitting, key=lambda errors: (
         any(e.validator in ("const", "enum") for e in errors), len(errors)))
     for below in best:
-        yield from _of(below, secret)
+        yield from _of(below, hidden)
 
 
 def _unknown_keys(path: Path, value: Any, schema: Mapping[str, Any]) -> Iterator[Mistake]:
-    import re
-
     properties = schema.get("properties", {})
     patterns = list(schema.get("patternProperties", {}))
     known = [*properties]
@@ -171,17 +172,19 @@ def _meaning(keyword: Any, schema: Any) -> str:
     return about if keyword in ("pattern", "format", "type", "minLength", "minItems") else ""
 
 
-def _shown(value: Any, path: Path, schema: Any, secret: set[Path]) -> str:
+def _shown(
+    value: Any, path: Path, schema: Any, hidden: Callable[[Path], bool]
+) -> str:
     """A value in a message: short, in one line, and never a secret."""
     said = schema.get("x-secret") if isinstance(schema, Mapping) else None
-    hidden = any(path[:length] in secret for length in range(len(path) + 1))
-    if hidden or said or said is None and any(sounds_secret(step) for step in path[-2:]):
+    if hidden(path) or said or said is None and any(sounds_secret(step) for step in path[-2:]):
         return HIDDEN
     return _plain(value)
 
 
 def _plain(value: Any) -> str:
     if isinstance(value, str):
+        value = _LOGIN.sub(HIDDEN, value)
         return f"'{printable(value if len(value) <= 40 else value[:40] + '...')}'"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]

@@ -24,9 +24,6 @@ from rally_deploy.config.document import Path
 
 Schema = Mapping[str, Any]
 
-_MOST_HOPS = 32  # of $ref to $ref: a schema that refers to itself must not hang us
-
-
 class Subschemas:
     """The schemas that apply to one value, without $ref, allOf, anyOf, oneOf between them."""
 
@@ -37,7 +34,7 @@ class Subschemas:
     @classmethod
     def of(cls, value: Any, schema: Schema, root: Schema | None = None) -> Subschemas:
         root = schema if root is None else root
-        return cls(root, list(_flat(value, schema, root, 0)))
+        return cls(root, list(_flat(value, schema, root)))
 
     def get(self, keyword: str) -> Any:
         """The keyword's value in the first schema that has it, else None."""
@@ -64,7 +61,7 @@ class Subschemas:
         """The schemas of the value at this key or index."""
         found: list[Schema] = []
         for schema in self.all:
-            found.extend(_flat(value, _child(schema, step), self._root, 0))
+            found.extend(_flat(value, _child(schema, step), self._root))
         return Subschemas(self._root, found)
 
 
@@ -182,19 +179,24 @@ def _inherited(above: Subschemas, below: Subschemas) -> Subschemas:
     return below
 
 
-def _flat(value: Any, schema: Any, root: Schema, hops: int) -> Iterator[Schema]:
-    if not isinstance(schema, Mapping) or hops > _MOST_HOPS:
+def _flat(
+    value: Any, schema: Any, root: Schema, seen: set[int] | None = None
+) -> Iterator[Schema]:
+    """The schema and those it is composed of; each once, as it may refer to itself."""
+    seen = set() if seen is None else seen
+    if not isinstance(schema, Mapping) or id(schema) in seen:
         return
+    seen.add(id(schema))
     yield schema
     reference = schema.get("$ref")
     if isinstance(reference, str) and reference.startswith("#"):
-        yield from _flat(value, _referred(root, reference), root, hops + 1)
+        yield from _flat(value, _referred(root, reference), root, seen)
     for part in schema.get("allOf", ()):
-        yield from _flat(value, part, root, hops + 1)
+        yield from _flat(value, part, root, seen)
     for keyword in ("anyOf", "oneOf"):
         for part in schema.get(keyword, ()):
             if isinstance(part, Mapping) and type_fits(value, part):
-                yield from _flat(value, part, root, hops + 1)
+                yield from _flat(value, part, root, seen)
 
 
 def _referred(root: Schema, reference: str) -> Any:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rally_deploy.config.blocks import plugin_name, secret_values
 from rally_deploy.config.document import MAX_DEPTH, MAX_NODES, Document, Path, parse_path
 from rally_deploy.config.messages import Mistake, mistakes, type_name
-from rally_deploy.config.schema import Schema, Subschemas, items, nested_blocks, raw_path, tidy
+from rally_deploy.config.schema import (
+    Schema,
+    Subschemas,
+    is_type,
+    items,
+    nested_blocks,
+    raw_path,
+    tidy,
+)
 from rally_deploy.config.strings import (
     each_string,
     env_problems,
@@ -43,7 +52,7 @@ def validate(
     if not problems:
         check = _Check(document, registry, environ)
         check.block((), document.data, kind)
-        problems = check.masked()
+        problems = check.problems
     if problems:
         problems.sort(key=lambda problem: (problem.line, problem.column))
         raise ConfigError(list(dict.fromkeys(problems)), document.source)
@@ -64,7 +73,7 @@ def _no_json(document: Document) -> Iterator[Problem]:
         if isinstance(value, float) and (value != value or abs(value) == float("inf")):
             yield document.problem(path, "this is no number of JSON")
         if isinstance(value, Mapping) and not all(isinstance(key, str) for key in value):
-            yield document.problem(path, "a key is not a text")
+            yield document.problem(path, "a key is not a string")
         elif isinstance(value, (Mapping, list, tuple)):
             todo.extend(((*path, step), below) for step, below in items(value))
         elif value is not None and not isinstance(value, (str, int, float)):
@@ -79,21 +88,12 @@ class _Check:
     ) -> None:
         self._document, self._registry = document, registry
         self._unread: set[Path] = set()
-        self._problems: list[Problem] = []
+        self.problems: list[Problem] = []
         for path, problem in env_problems(document, environ):
             self._unread.add(path)
-            self._problems.append(problem)
+            self.problems.append(problem)
         self._resolved = resolve_env(document.data, environ)
         self._from_env = {path for path, text in each_string(document.data) if has_env(text)}
-
-    def masked(self) -> list[Problem]:
-        """The problems, without any secret of the config in their texts."""
-        mask = Mask()
-        mask.add(secret_values(self._resolved, self._registry))
-        return [
-            Problem(p.path, mask(p.message), p.file, p.line, p.column, mask(p.hint))
-            for p in self._problems
-        ]
 
     def block(
         self, path: Path, raw: Any, kind: str, asked: Subschemas | None = None,
@@ -126,7 +126,7 @@ class _Check:
     def _plugin(self, path: Path, raw: Mapping[str, Any], kind: str) -> type | None:
         for key in ("type", "name"):
             if key in raw and not isinstance(raw[key], str):
-                self._note((*path, key), f"it must be a text, not {type_name(raw[key])}",
+                self._note((*path, key), f"it must be a string, not {type_name(raw[key])}",
                            f"the name of {_a(kind)}")
                 return None
         name = plugin_name(raw)
@@ -137,7 +137,8 @@ class _Check:
             return self._registry.engine(name) if kind == "engine" \
                 else self._registry.provider(name)
         except RallyDeployError as error:
-            self._note((*path, _type_key(raw)), error.brief, error.remedy or error.details)
+            reason = f": {error.details}" if error.details else ""
+            self._note((*path, _type_key(raw)), error.brief + reason, error.remedy)
             return None
 
     def _against(
@@ -158,9 +159,9 @@ class _Check:
 
         tidied = tidy(block, known, defaults=False, renamed=renamed, conflict=conflict)
         tidied = {key: value for key, value in tidied.items() if key not in given}
-        hidden = [where[len(path):] for where in self._from_env if where[: len(path)] == path]
         errors = _validator(known).iter_errors(tidied)
-        wrong = mistakes(errors, hidden)
+        wrong = mistakes(
+            errors, lambda where: (*path, *raw_path(where, renamed)) in self._from_env)
         self._add(path, wrong, renamed)
         if not any(where[: len(path)] == path for where in self._unread) and not wrong:
             self._own_check(path, plugin, block, renamed)
@@ -177,8 +178,11 @@ class _Check:
         if check is None:
             return
         whole = tidy(block, plugin.CONFIG_SCHEMA, defaults=True)  # type: ignore[attr-defined]
+        mask = Mask()
+        mask.add(secret_values(block, self._registry))
+        mask.add(text for where, text in each_string(self._resolved) if where in self._from_env)
         self._add(path, [
-            Mistake(parse_path(where), str(message)) for where, message in check(whole)
+            Mistake(parse_path(where), mask(str(message))) for where, message in check(whole)
         ], renamed)
 
     def _add(
@@ -191,7 +195,7 @@ class _Check:
             self._note(real, mistake.message, mistake.hint, mistake.at_key)
 
     def _note(self, path: Path, message: str, hint: str = "", key: bool = False) -> None:
-        self._problems.append(self._document.problem(path, message, hint, key))
+        self.problems.append(self._document.problem(path, message, hint, key))
 
     @staticmethod
     def _at(path: Path, tree: Any) -> Any:
@@ -202,15 +206,17 @@ class _Check:
 
 def _validator(schema: Schema) -> Any:
     """Draft 2020-12, but with integers that are written as integers."""
+    return _validator_class()(schema)
+
+
+@functools.cache
+def _validator_class() -> Any:
     import jsonschema
 
     types = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
-        "integer",
-        lambda checker, value: isinstance(value, int) and not isinstance(value, bool),
+        "integer", lambda checker, value: is_type(value, "integer")
     )
-    return jsonschema.validators.extend(
-        jsonschema.Draft202012Validator, type_checker=types
-    )(schema)
+    return jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=types)
 
 
 def _type_key(raw: Mapping[str, Any]) -> str:

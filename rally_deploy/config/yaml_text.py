@@ -25,7 +25,8 @@ _CORE = (
     ("null", re.compile(r"(?:~|null|Null|NULL|)\Z")),
     ("bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z")),
     ("int", re.compile(r"(?:[-+]?(?:0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+)\Z")),
-    ("float", re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")),
+    ("float", re.compile(
+        r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")),
 )
 _KINDS = {"ScalarNode": "str", "SequenceNode": "seq", "MappingNode": "map"}
 
@@ -137,7 +138,7 @@ class _NodeReader:
         if kind == "ScalarNode":
             return self._scalar(node, path)
         self._note(node, path, f"the tag {printable(str(node.tag))} is not known here",
-                   "a config has texts, numbers, true, false, null, lists and objects")
+                   "a config has strings, numbers, true, false, null, lists and objects")
         return None
 
     def _count(self, node: Any, path: Path, depth: int) -> None:
@@ -146,7 +147,8 @@ class _NodeReader:
             raise self._error(node, path, f"the config has more than {MAX_NODES} values, "
                               "with its aliases expanded")
         if depth > MAX_DEPTH:
-            raise self._error(node, path[:4], f"the config is nested deeper than {MAX_DEPTH} levels",
+            what = f"the config is nested deeper than {MAX_DEPTH} levels"
+            raise self._error(node, path[:4], what,
                               "does an alias stand inside its own anchor?")
 
     def _mapping(self, node: Any, path: Path, depth: int) -> dict[str, Any]:
@@ -183,7 +185,7 @@ class _NodeReader:
 
     def _key(self, node: Any, path: Path) -> str | None:
         if type(node).__name__ != "ScalarNode" or node.tag == _TAG + "null":
-            self._note(node, path, "a key is a text", "put it into quotes")
+            self._note(node, path, "a key is a string", "put it into quotes")
             return None
         mistake = string_mistake(node.value)
         if mistake:
@@ -203,13 +205,14 @@ class _NodeReader:
         if kind == "bool" and text.lower() in ("true", "false"):
             return text.lower() == "true"
         if len(text) > 40:
-            self._note(node, path, "a number of more than 40 characters", "quote it if it is text")
+            self._note(node, path, "a number of more than 40 characters",
+                       "put it into quotes if it is a string")
             return None
         try:
             return _number(kind, text)
         except ValueError:
             self._note(node, path, f"'{printable(text)}' cannot be read as "
-                       f"{printable(kind)} here", "put it into quotes if it is a text")
+                       f"{printable(kind)} here", "put it into quotes if it is a string")
             return None
 
     def _note(self, node: Any, path: Path, message: str, hint: str = "") -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rally_deploy.engines.base import DeployEngine
-from rally_deploy.model import State
 
 _PLATFORMS = ("openstack", "existing@openstack")
 
@@ -23,10 +22,7 @@ _USER: dict[str, Any] = {
     "project_domain_name": _text("the project's domain", default="Default"),
     "domain_name": _text("the domain to authorize for, instead of a project"),
 }
-_NEEDED = {
-    "required": ["username", "password"],
-    "anyOf": [{"required": ["project_name"]}, {"required": ["domain_name"]}],
-}
+_NEEDED = {"required": ["username", "password"], "additionalProperties": False}
 _OLD: dict[str, Any] = {
     key: {"description": "of Rally; taken and kept, without effect", "x-empty-is-absent": True}
     for key in ("admin_port", "use_public_urls", "permission", "admin_domain_name",
@@ -44,27 +40,24 @@ _PLACE: dict[str, Any] = {
         "description": "do not check the certificates of https addresses",
     },
     "https_cacert": _text("a file with the certificates to trust"),
-    **_OLD,
 }
 _CLOUD: dict[str, Any] = {
     **_PLACE,
+    "admin": {
+        "type": "object", "description": "the administrator; may be left out if there are users",
+        "x-empty-is-absent": True, "properties": _USER, **_NEEDED,
+    },
+    "users": {
+        "type": "array", "description": "users without special rights",
+        "x-empty-is-absent": True, "items": {"type": "object", "properties": _USER, **_NEEDED},
+    },
     "endpoint": {
         "type": ["string", "object"], "x-empty-is-absent": True, "pattern": r"^https?://[^\s/]",
         "description": "Keystone's admin address, if the catalog has a wrong one; "
                        "in the oldest configs: address and admin in one object",
-        "properties": {**_PLACE, **_USER}, "additionalProperties": False, **_NEEDED,
+        "properties": {**_PLACE, **_USER, **_OLD}, **_NEEDED,
     },
-    "admin": {
-        "type": "object", "description": "the administrator; may be left out if there are users",
-        "x-empty-is-absent": True, "properties": _USER, "additionalProperties": False, **_NEEDED,
-    },
-    "users": {
-        "type": "array", "description": "users without special rights",
-        "x-empty-is-absent": True,
-        "items": {
-            "type": "object", "properties": _USER, "additionalProperties": False, **_NEEDED,
-        },
-    },
+    **_OLD,
 }
 _ONE_CLOUD = {"type": "object", "properties": _CLOUD, "additionalProperties": False}
 _PLATFORM = {
@@ -100,7 +93,7 @@ class ExistingCloud(DeployEngine):
             {
                 "openstack": {
                     "auth_url": "http://192.0.2.10:5000/v2.0/",
-                    "users": [{"username": "u", "password": "change-me", "tenant_name": "t"}],
+                    "users": [{"username": "u", "password": "change-me", "project_name": "p"}],
                 },
             },
         ],
@@ -120,18 +113,18 @@ class ExistingCloud(DeployEngine):
                 yield f"{below}auth_url", "'auth_url' is missing"
             if not (cloud.get("admin") or cloud.get("users") or "username" in cloud):
                 yield f"{below}admin", "there is neither an admin nor a user"
+            yield from _homeless(cloud, path)
 
     @classmethod
-    def describe_plan(cls, config: Mapping[str, Any]) -> Iterator[str]:
+    def plan(cls, config: Mapping[str, Any]) -> Iterator[str]:
         """The cloud that is named; nothing is made."""
         _, cloud = next(_forms(config))
         yield f"nothing is made: the cloud is at {cloud['auth_url']}"
 
     def deploy(self) -> dict[str, Any]:
         """The endpoints as the config has them; the network is not asked."""
-        self.deployment.move(State.DEPLOYING)
         _, cloud = next(_forms(self.config))
-        place = {key: cloud[key] for key in _PLACE if key in cloud and key not in _OLD}
+        place = {key: cloud[key] for key in _PLACE if key in cloud}
         oldest = "username" in cloud
         admin = {key: cloud[key] for key in _USER if key in cloud} if oldest \
             else cloud.get("admin")
@@ -140,6 +133,19 @@ class ExistingCloud(DeployEngine):
             "users": [{**place, **user} for user in cloud.get("users", ())],
             "services": {"identity": cloud["auth_url"]},
         }
+
+
+def _homeless(cloud: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    """Users who have neither a project nor a domain to work in."""
+    below = f"{path}." if path else ""
+    found = {f"{below}users[{i}]": user for i, user in enumerate(cloud.get("users", ()))}
+    if "username" in cloud:
+        found[path] = cloud
+    elif "admin" in cloud:
+        found[f"{below}admin"] = cloud["admin"]
+    for where, user in found.items():
+        if not (user.get("project_name") or user.get("domain_name")):
+            yield f"{where}.project_name", "'project_name' (or 'tenant_name') is missing"
 
 
 def _forms(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -35,8 +35,7 @@ _LOGIN: dict[str, Any] = {
                                    f"the key on first sight; {_PATH_RULE}"},
 }
 
-#: One server as an object or as "user@host:port"; also good for other plugins' schemas.
-CREDENTIAL: Mapping[str, Any] = {
+_SERVER: Mapping[str, Any] = {
     "type": ["object", "string"],
     "pattern": _TEXT_FORM,
     "description": "a server: {host, user, ...} or \"user@host\", \"user@host:port\", "
@@ -45,16 +44,8 @@ CREDENTIAL: Mapping[str, Any] = {
     "additionalProperties": False,
     "properties": {
         **_LOGIN,
-        "jump": {
-            "type": ["object", "string"], "pattern": _TEXT_FORM, "required": ["host", "user"],
-            "description": "the host to go through, in the same form; it may have a jump, too",
-            "additionalProperties": False,
-            "properties": {**_LOGIN, "jump": {
-                "type": ["object", "string"], "pattern": _TEXT_FORM, "required": ["host", "user"],
-                "description": "the host before it", "properties": _LOGIN,
-                "additionalProperties": False,
-            }},
-        },
+        "jump": {"$ref": "#/properties/credentials/items", "type": ["object", "string"],
+                 "description": "the host to go through, in the same form; it may have a jump"},
     },
 }
 
@@ -69,7 +60,7 @@ class ExistingServers(ServerProvider):
         "properties": {
             "type": {"type": "string", "x-alias": ["name"],
                      "description": "ExistingServers; in old configs DummyProvider"},
-            "credentials": {"type": "array", "minItems": 1, "items": CREDENTIAL,
+            "credentials": {"type": "array", "minItems": 1, "items": _SERVER,
                             "description": "the servers"},
         },
         "examples": [
@@ -101,7 +92,7 @@ class ExistingServers(ServerProvider):
                 yield path, f"the same server as credentials[{first}]"
 
     @classmethod
-    def describe_plan(cls, config: Mapping[str, Any]) -> Iterator[str]:
+    def plan(cls, config: Mapping[str, Any]) -> Iterator[str]:
         """The servers, by name and the way to them."""
         for credential in config["credentials"]:
             server = server_of(credential)
