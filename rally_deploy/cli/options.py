@@ -17,6 +17,16 @@ _LONGEST_NAME = 100
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+class ConfigFile(click.Path):
+    """Completed as a file's name by the shell; whether it can be read is the config's affair."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        return value
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
 json_lines_option = click.option(
     "--json", "as_json", is_flag=True,

@@ -142,7 +142,8 @@ def _type_of(schemas: Subschemas, key: str) -> str:
     if text != "any":
         return text
     # Behind a $ref: ask what it says of a value of each type.
-    found = [schemas.below(key, probe).get("type") for probe in ({}, [], "", 0)]
+    probes: tuple[Any, ...] = ({}, [], "", 0)
+    found = [schemas.below(key, probe).get("type") for probe in probes]
     return " or ".join(dict.fromkeys(type_text({"type": one}) for one in found if one)) or "any"
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rally_deploy.cli.options import (
+    ConfigFile,
     check_name,
     json_lines_option,
     timeout_option,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Make a cloud from a config file.")
 @click.option("--name", metavar="NAME", default="", callback=check_name,
               help="Its name; by default the file's.")
-@click.option("--file", "-f", "--filename", "path", type=click.Path(), metavar="FILE",
+@click.option("--file", "-f", "--filename", "path", type=ConfigFile(), metavar="FILE",
               help="The config, JSON or YAML; '-' reads it from standard input.")
 @click.option("--fromenv", is_flag=True,
               help="A cloud that is there already, from the OS_* variables.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rally_deploy.cli.options import json_option
+from rally_deploy.cli.options import ConfigFile, json_option
 from rally_deploy.cli.rendering import dump
 from rally_deploy.cli.table import clean
 from rally_deploy.cli.variables import parse_variables
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="What a config would make, and where.")
-@click.argument("path", metavar="FILE", type=click.Path())
+@click.argument("path", metavar="FILE", type=ConfigFile())
 @click.option("--var", "variables", multiple=True, metavar="KEY=VALUE",
               help="As for 'rdeploy create'.")
 @json_option

@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from rally_deploy.cli.ending import tell
+from rally_deploy.cli.options import ConfigFile
 from rally_deploy.cli.settings import Settings, pass_settings
 from rally_deploy.cli.variables import parse_variables
 from rally_deploy.errors import RallyDeployError
 
 
 @click.command(short_help="Find every mistake in config files.")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=ConfigFile())
 @click.option("--var", "variables", multiple=True, metavar="KEY=VALUE",
               help="As for 'rdeploy create'.")
 @pass_settings
