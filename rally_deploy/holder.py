@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from types import TracebackType
 
 from rally_deploy.cancellation import Cancellation
 from rally_deploy.errors import StoreError
+from rally_deploy.model import DeploymentRecord
 from rally_deploy.store import Store
 
 #: Seconds between two looks for a request to cancel.
@@ -21,6 +23,7 @@ class Holder:
     ) -> None:
         self._store, self._owner, self._uuid, self._lease_s = store, owner, uuid, lease_s
         self._cancellation = cancellation
+        self._held = False
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 
@@ -36,17 +39,23 @@ class Holder:
         self._thread.join()
 
     def _keep(self) -> None:
-        since_renewal_s = 0.0
+        renewed = time.monotonic()
         while not self._end.wait(_LOOK_S):
-            since_renewal_s += _LOOK_S
             try:
-                record = self._store.deployments.get(self._uuid)
-                if record.lease_owner == self._owner and record.cancel_requested:
-                    self._cancellation.cancel("cancelled by 'rdeploy cancel'")
-                if since_renewal_s >= self._lease_s / 3:
+                self._look(self._store.deployments.get(self._uuid))
+                if time.monotonic() - renewed >= self._lease_s / 3:
                     self._store.deployments.renew(self._owner, self._lease_s)
-                    since_renewal_s = 0.0
+                    renewed = time.monotonic()
             except StoreError:
                 # A database that is away for a moment must not end hours of work; the lease
                 # lasts three renewals, and every state move is guarded anyway.
                 continue
+
+    def _look(self, record: DeploymentRecord) -> None:
+        if record.lease_owner == self._owner:
+            self._held = True
+            if record.cancel_requested:
+                self._cancellation.cancel("cancelled by 'rdeploy cancel'")
+        elif self._held and record.lease_owner:
+            # We were away for longer than the lease (a suspended machine, say).
+            self._cancellation.cancel("another process has taken this deployment over")
