@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 #: Seconds that the work has to end by itself before the process ends without it.
 GRACE_S = 8.0
 
+#: Seconds that the last word to the database may take.
+_LAST_S = 1.5
+
 
 @contextmanager
 def ends_on_signals(deployer: Deployer, grace_s: float = GRACE_S) -> Iterator[None]:
@@ -74,6 +77,10 @@ class _Interruption:
 
     def _leave(self) -> None:
         """End the process from here: what blocks the main thread does not listen."""
+        # A database that does not answer now must not keep us either; the dead lease tells all.
+        last = threading.Timer(_LAST_S, os._exit, (3,))
+        last.daemon = True
+        last.start()
         try:
             _mark_cancelled(self._deployer)
         finally:

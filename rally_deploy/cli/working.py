@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import click
 
 from rally_deploy.cli import progress
+from rally_deploy.cli.ending import say
 from rally_deploy.cli.interrupt import ends_on_signals
+from rally_deploy.cli.options import write_default
 from rally_deploy.cli.rendering import dump, duration, record_values
 from rally_deploy.cli.settings import Settings
 from rally_deploy.deployer import Deployer
-from rally_deploy.errors import Cancelled, NoSuchDeployment, RallyDeployError
+from rally_deploy.errors import Cancelled, RallyDeployError
 from rally_deploy.estimate import Estimate, past_runs
 from rally_deploy.events import Event, Kind
 from rally_deploy.model import DeploymentRecord, State
@@ -59,6 +61,13 @@ class Work:
         self.say(dump(values, lines=True) if self.as_json else
                  f"Deployment {record.name} {record.uuid}")
 
+    def try_default(self, record: DeploymentRecord) -> None:
+        """Make it the default deployment; that this fails must not end the work."""
+        try:
+            write_default(record.uuid)
+        except (RallyDeployError, OSError) as error:
+            say(f"not the default deployment: {error}")
+
     def _estimate(self, record: DeploymentRecord, start: State, end: State) -> Estimate:
         try:
             return Estimate(past_runs(self.deployer.store, record, start, end))
@@ -91,7 +100,7 @@ def working(settings: Settings, as_json: bool) -> Iterator[Work]:
         try:
             with ends_on_signals(deployer):
                 yield work
-        except RallyDeployError as error:
+        except Exception as error:
             shown.end()
             _advise(error, work)
             raise
@@ -99,14 +108,14 @@ def working(settings: Settings, as_json: bool) -> Iterator[Work]:
             shown.end()
 
 
-def _advise(error: RallyDeployError, work: Work) -> None:
+def _advise(error: Exception, work: Work) -> None:
     """What can be done with the deployment that an error left behind."""
     uuid = work.settings.deployment_uuid
     if not uuid:
         return
     try:
         record = work.deployer.find(uuid)
-    except (NoSuchDeployment, RallyDeployError):
+    except RallyDeployError:
         return
     add = work.settings.afterwards.append
     add(f"Deployment {record.name} ({record.short}) is {record.state}.")

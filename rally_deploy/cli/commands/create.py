@@ -11,7 +11,6 @@ from rally_deploy.cli.options import (
     check_name,
     json_lines_option,
     timeout_option,
-    write_default,
 )
 from rally_deploy.cli.settings import Settings, pass_settings
 from rally_deploy.errors import UsageError
@@ -59,9 +58,9 @@ def command(
     with working(settings, as_json) as work:
 
         def announce(record: DeploymentRecord) -> None:
-            if use:
-                write_default(record.uuid)
             work.announce(record)
+            if use:
+                work.try_default(record)
             work.begin(record, State.PROVISIONING, State.READY)
 
         record = work.deployer.create(
