@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rally_deploy.errors import HostError
 from rally_deploy.hosts.addresses import (
+    RESERVED_ADDRESSES,
     container_address,
     gateway,
     interface_name,
@@ -115,43 +116,55 @@ def host_bridge(shell: Shell, bridge: str, first: str = "", prefix: int = 0) -> 
 
 def problems_of(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a schema cannot say about a block's networks: (path, message)."""
-    found: list[tuple[str, str]] = []
     count = config.get("containers_per_host")
     size = count if isinstance(count, int) and count > 0 else 1
-    start, first = config.get("start_lxc_network"), config.get("ipv4_start_address")
-    bridge, prefix = config.get("network_bridge"), config.get("ipv4_prefixlen")
-    if start and bridge:
-        found.append(("start_lxc_network", "not together with 'network_bridge'"))
-    if start:
+    return [
+        *_own_network_problems(config, size), *_static_problems(config, size),
+        *_tunnel_problems(config),
+    ]
+
+
+def _own_network_problems(config: Mapping[str, Any], size: int) -> Iterator[tuple[str, str]]:
+    key, start = "start_lxc_network", config.get("start_lxc_network")
+    if not isinstance(start, str) or not start:
+        return
+    if config.get("network_bridge"):
+        yield key, "not together with 'network_bridge'"
+    try:
+        network = ipaddress.IPv4Network(start, strict=False)
+    except ValueError:
+        yield key, f"{start!r} is not an IPv4 network (10.1.1.0/24)"
+        return
+    needed = size + RESERVED_ADDRESSES
+    if network.num_addresses < needed:
+        yield key, (f"{network} has {network.num_addresses} addresses; {size} containers per "
+                    f"host need {needed}")
+
+
+def _static_problems(config: Mapping[str, Any], size: int) -> Iterator[tuple[str, str]]:
+    key, first = "ipv4_start_address", config.get("ipv4_start_address")
+    if not isinstance(first, str) or not first:
+        return
+    prefix = config.get("ipv4_prefixlen")
+    if not config.get("network_bridge"):
+        yield key, "needs 'network_bridge': the host's own bridge"
+    if not prefix:
+        yield key, "needs 'ipv4_prefixlen'"
+    try:
+        address = ipaddress.IPv4Address(first)
+    except ValueError:
+        yield key, f"{first!r} is not an IPv4 address"
+        return
+    if isinstance(prefix, int) and 0 < prefix <= 32:
+        network = ipaddress.IPv4Network(f"{address}/{int(prefix)}", strict=False)
+        if int(address) + size - 1 >= int(network.broadcast_address):
+            yield key, f"{network} has no {size} addresses from {first} on"
+
+
+def _tunnel_problems(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    wanted = config.get("tunnel_to")
+    for number, far in enumerate(wanted if isinstance(wanted, list) else []):
         try:
-            network = ipaddress.IPv4Network(start, strict=False)
-        except (ValueError, TypeError):
-            found.append(("start_lxc_network", f"{start!r} is not an IPv4 network (10.1.1.0/24)"))
-        else:
-            if network.num_addresses < size + 3:
-                found.append((
-                    "start_lxc_network",
-                    f"{network} has {network.num_addresses} addresses; {size} containers per "
-                    f"host need {size + 3}",
-                ))
-    if first:
-        if not bridge:
-            found.append(("ipv4_start_address", "needs 'network_bridge': the host's own bridge"))
-        if not prefix:
-            found.append(("ipv4_start_address", "needs 'ipv4_prefixlen'"))
-        try:
-            address = ipaddress.IPv4Address(first)
-            if isinstance(prefix, int) and 0 < prefix <= 32:
-                network = ipaddress.IPv4Network(f"{address}/{prefix}", strict=False)
-                if int(address) + size - 1 >= int(network.broadcast_address):
-                    found.append((
-                        "ipv4_start_address", f"{network} has no {size} addresses from {first} on"
-                    ))
-        except (ValueError, TypeError):
-            found.append(("ipv4_start_address", f"{first!r} is not an IPv4 address"))
-    for number, far in enumerate(config.get("tunnel_to") or []):
-        try:
-            ipaddress.IPv4Address(far)
-        except (ValueError, TypeError):
-            found.append((f"tunnel_to[{number}]", f"{far!r} is not an IPv4 address"))
-    return found
+            ipaddress.IPv4Address(str(far))
+        except ValueError:
+            yield f"tunnel_to[{number}]", f"{far!r} is not an IPv4 address"

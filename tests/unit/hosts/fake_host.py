@@ -1,0 +1,132 @@
+"""A host in memory that knows the commands of LxcProvider, and fails on any other one."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+
+from rally_deploy.hosts import apt_sources, forward, lxc, lxc_scripts, network, tunnel
+from rally_deploy.ssh.base import Result, Shell
+
+
+class Hosts:
+    """The outside of a test: implements ``deployment.Shells`` for any number of hosts.
+
+    :param missing: packages that a host lacks until they are installed.
+    """
+
+    def __init__(self, missing=(), lxc_version="5.0.2", uid="0", types=("vxlan",)):
+        self.missing, self.types = set(missing), types
+        self.lxc_version, self.uid = lxc_version, uid
+        self.things = {}  # host's label -> names of what exists there
+        self.commands = []  # (host's label, what, arguments)
+        self.refused = {}  # what -> (status, stderr)
+        self.images = set()
+        self.lock = threading.Lock()
+
+    def get(self, server, observer, host_keys):
+        return FakeHost(self, server, observer)
+
+    def close(self):
+        pass
+
+    def whats(self, host=None):
+        return [what for label, what, _ in self.commands if host in (None, label)]
+
+
+class FakeHost(Shell):
+    def __init__(self, hosts, server, observer):
+        super().__init__(server, observer)
+        self.hosts = hosts
+
+    def execute(self, command, stdin, timeout_s, quiet):
+        words, text = shlex.split(command), stdin.decode()
+        if words[0] == "sh" and words[1] == "-s":
+            what, arguments = _what(text), words[3:]
+        elif words[0] == "sh" and words[3:4] == ["lock"]:
+            what, arguments = "install", [w for w in words if w in self.hosts.missing]
+        else:
+            what, arguments = words[0], words[1:]
+        with self.hosts.lock:
+            self.hosts.commands.append((self.server.label, what, arguments))
+            if what in self.hosts.refused:
+                status, said = self.hosts.refused[what]
+                return Result(command, status, "", said, 0.0)
+            said = getattr(self, "do_" + what.replace("-", "_"))(*arguments)
+        return Result(command, 0, said or "", "", 0.0)
+
+    @property
+    def things(self):
+        return self.hosts.things.setdefault(self.server.label, set())
+
+    def do_look(self, *needs):
+        lines = ["os debian bookworm", f"uid {self.hosts.uid}", f"lxc {self.hosts.lxc_version}"]
+        return "\n".join([*lines, *(f"missing {name}" for name in sorted(self.hosts.missing))])
+
+    def do_install(self, *packages):
+        self.hosts.missing -= set(packages)
+
+    def do_has_image(self, name):
+        pass
+
+    def do_make_network(self, name, bridge, mac, *candidates):
+        self.things.add(name)
+        return f"network {candidates[0]}"
+
+    def do_make(self, name, *_):
+        self.things.add(name)
+        return "clone overlay"
+
+    def do_make_forward(self, name, to, port):
+        taken = sum("ssh-" in thing for thing in self.things)
+        self.things.add(name)
+        return f"port {int(port) + taken}"
+
+    def do_make_tunnel(self, name):
+        self.things.add(name)
+
+    def do_remove(self, name, *_):
+        self.things.discard(name)
+
+    def do_start(self, name):
+        assert name in self.things
+
+    def do_wait(self, seconds, *addresses):
+        pass
+
+    def do_tunnel_types(self):
+        return "\n".join(self.hosts.types)
+
+    def do_ip(self, *words):
+        if words[:3] == ("-4", "route", "get"):
+            if words[3] == self.server.host:
+                return f"local {words[3]} dev lo src {words[3]} uid 0\n"
+            return f"{words[3]} dev eth0 src {self.server.host} uid 0\n"
+        if words[:5] == ("-4", "route", "show", "default", *words[4:5]):
+            return "default via 10.9.0.254 dev br0\n"
+        return "3: br0    inet 10.9.0.1/24 scope global br0\n"
+
+    def do_lxc_info(self, *_):
+        return "10.9.0.77\n"
+
+    def do_true(self):
+        pass
+
+
+def _what(script):
+    """Which of our scripts this is."""
+    known = {
+        lxc._LOOK: "look", apt_sources._READ: "sources",
+        network._MAKE: "make_network", network._DELETE: "remove", lxc_scripts.MAKE: "make",
+        lxc_scripts.START: "start", lxc_scripts.WAIT: "wait", lxc_scripts.DELETE: "remove",
+        forward._MAKE: "make_forward", forward._DELETE: "remove",
+        tunnel._PROBE: "tunnel_types", tunnel._DELETE: "remove",
+    }
+    for text, what in known.items():
+        if text.strip() in script:
+            return what
+    if "ip link add" in script and "alias" in script:
+        return "make_tunnel"
+    if "test -e" in script and "rdeploy-image.json" in script:
+        return "has_image"
+    raise AssertionError(f"no such script is known:\n{script}")
