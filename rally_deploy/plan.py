@@ -31,19 +31,24 @@ def plan(document: Document, registry: Registry) -> Part:
     return _part("", "engine", mask_secrets(document.data, registry), registry)
 
 
-def _part(key: str, kind: str, block: Mapping[str, Any], registry: Registry) -> Part:
+def _part(
+    key: str, kind: str, block: Mapping[str, Any], registry: Registry, given: Sequence[str] = ()
+) -> Part:
+    """The part of one block; the plugin above fills in the ``given`` keys itself."""
     from rally_deploy.config import normalize, path_text, plugin_name
     from rally_deploy.config.schema import nested_blocks
 
     name = plugin_name(block)
     plugin: Any = registry.engine(name) if kind == "engine" else registry.provider(name)
-    values = normalize(block, plugin.CONFIG_SCHEMA)
+    own = {name: value for name, value in block.items() if name not in given}
+    values = normalize(own, plugin.CONFIG_SCHEMA)
     nested = list(nested_blocks(values, plugin.CONFIG_SCHEMA))
     summary = (plugin.__doc__ or "").strip().splitlines()[:1]
     return Part(
         key, kind, plugin.__name__, summary[0] if summary else "",
         list(_lines(plugin, values, {path[0] for path, _, _ in nested})),
-        [_part(path_text(path), schemas.get("x-plugin"), inner, registry)
+        [_part(path_text(path), schemas.get("x-plugin"), inner, registry,
+               schemas.get("x-plugin-given") or ())
          for path, inner, schemas in nested],
     )
 

@@ -64,7 +64,7 @@ def secret_values(config: Any, registry: Registry) -> list[str]:
     """Every secret in a config: what the plugins' schemas say is one, or what sounds like one."""
     found = {
         str(value)
-        for value, secret in _leaves(config, registry, "engine")
+        for value, secret in _leaves(config, registry)
         if secret and value not in ("", None) and not isinstance(value, bool)
         and not _REFERENCE.fullmatch(str(value))
     }
@@ -73,7 +73,7 @@ def secret_values(config: Any, registry: Registry) -> list[str]:
 
 def mask_secrets(config: Any, registry: Registry) -> Any:
     """The config for a person's eyes: secrets are ``***``, ``${env:NAME}`` stays."""
-    masked = _masked(config, registry, "engine")
+    masked = _masked(config, registry)
     # A secret may also stand in the middle of another string: a URL, a whole local.conf.
     inside = [value for value in secret_values(config, registry) if len(value) >= _LONG]
     if not inside:
@@ -119,8 +119,15 @@ def _children(
         yield step, below, inner, now
 
 
-def _leaves(config: Any, registry: Registry, kind: str) -> Iterator[tuple[Any, bool]]:
-    schemas = Subschemas.of(config, plugin_schema(config, registry, kind))
+def _top(config: Any, registry: Registry) -> Subschemas:
+    """The schemas of a whole config, or of a provider's block alone."""
+    schema = plugin_schema(config, registry, "engine") or plugin_schema(
+        config, registry, "provider")
+    return Subschemas.of(config, schema)
+
+
+def _leaves(config: Any, registry: Registry) -> Iterator[tuple[Any, bool]]:
+    schemas = _top(config, registry)
     todo = [(config, schemas, False)]
     while todo:
         value, here, secret = todo.pop()
@@ -133,7 +140,7 @@ def _leaves(config: Any, registry: Registry, kind: str) -> Iterator[tuple[Any, b
             yield value, secret
 
 
-def _masked(config: Any, registry: Registry, kind: str) -> Any:
+def _masked(config: Any, registry: Registry) -> Any:
     def mask(value: Any, schemas: Subschemas, secret: bool) -> Any:
         if isinstance(value, Mapping):
             return {
@@ -149,4 +156,4 @@ def _masked(config: Any, registry: Registry, kind: str) -> Any:
             return value
         return value if _REFERENCE.fullmatch(str(value)) else HIDDEN
 
-    return mask(config, Subschemas.of(config, plugin_schema(config, registry, kind)), False)
+    return mask(config, _top(config, registry), False)

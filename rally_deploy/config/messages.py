@@ -14,6 +14,8 @@ from rally_deploy.config.schema import type_fits
 _TYPES = {"object": "an object", "array": "a list", "string": "a string", "integer": "an integer",
           "number": "a number", "boolean": "true or false", "null": "null"}
 _MOST_LISTED = 16
+_MOST_MEANT = 100  # unknown keys of one object for which the nearest known one is looked for
+_LONG = 500
 _LOGIN = re.compile(r"(?<=:)[^\s@/]+(?=@)")  # the password in user:password@host
 
 
@@ -111,10 +113,11 @@ def _unknown_keys(path: Path, value: Any, schema: Mapping[str, Any]) -> Iterator
     known = [*properties]
     known += [alias for one in properties.values() if isinstance(one, Mapping)
               for alias in one.get("x-alias", ())]
-    for key in value:
-        if key in properties or any(re.search(pattern, key) for pattern in patterns):
-            continue
-        yield Mistake((*path, key), "unknown key", meant(key, known, "known keys"), True)
+    unknown = [key for key in value if key not in properties
+               and not any(re.search(pattern, key) for pattern in patterns)]
+    for number, key in enumerate(unknown):
+        hint = meant(key, known, "known keys") if number < _MOST_MEANT else ""
+        yield Mistake((*path, key), "unknown key", hint, True)
 
 
 def _missing(path: Path, error: Any, schema: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -184,6 +187,8 @@ def _shown(
 
 def _plain(value: Any) -> str:
     if isinstance(value, str):
+        if len(value) > _LONG:
+            return f"a string of {len(value)} characters"
         value = _LOGIN.sub(HIDDEN, value)
         return f"'{printable(value if len(value) <= 40 else value[:40] + '...')}'"
     if value is None or isinstance(value, bool):

@@ -10,7 +10,8 @@ from rally_deploy.config.document import Document, Path
 from rally_deploy.errors import ConfigError, Problem
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_REFERENCE = {kind: re.compile(r"\$\{%s:([^}]*)\}" % kind) for kind in ("env", "var")}  # noqa: UP031
+# A name has an end, so that a file full of beginnings is not searched over and over.
+_REFERENCE = {kind: re.compile(rf"\$\{{{kind}:([^}}]{{0,256}})\}}") for kind in ("env", "var")}
 _BEGINNING = {kind: "${" + kind + ":" for kind in ("env", "var")}
 
 

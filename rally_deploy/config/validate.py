@@ -94,6 +94,12 @@ class _Check:
             self.problems.append(problem)
         self._resolved = resolve_env(document.data, environ)
         self._from_env = {path for path, text in each_string(document.data) if has_env(text)}
+        self._mask = Mask()
+        self._mask.add(secret_values(self._resolved, registry))
+        self._mask.add(
+            text for path, text in each_string(self._resolved)
+            if path in self._from_env and path not in self._unread
+        )
 
     def block(
         self, path: Path, raw: Any, kind: str, asked: Subschemas | None = None,
@@ -178,11 +184,9 @@ class _Check:
         if check is None:
             return
         whole = tidy(block, plugin.CONFIG_SCHEMA, defaults=True)  # type: ignore[attr-defined]
-        mask = Mask()
-        mask.add(secret_values(block, self._registry))
-        mask.add(text for where, text in each_string(self._resolved) if where in self._from_env)
         self._add(path, [
-            Mistake(parse_path(where), mask(str(message))) for where, message in check(whole)
+            Mistake(parse_path(where), self._mask(str(message)))
+            for where, message in check(whole)
         ], renamed)
 
     def _add(

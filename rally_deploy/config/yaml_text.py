@@ -49,7 +49,11 @@ def read_yaml(text: str, source: str) -> Document:
         what = f"the character U+{error.character:04X} cannot stand in YAML"
         raise ConfigError([Problem("", what, source, line, column)], source) from error
     except RecursionError as error:
-        raise _too_deep(source) from error
+        what = f"the config is nested deeper than {MAX_DEPTH} levels"
+        raise ConfigError([Problem("", what, source)], source) from error
+    except OverflowError as error:
+        what = f"the config has more than {MAX_NODES} values"
+        raise ConfigError([Problem("", what, source)], source) from error
     if root is None:
         raise ConfigError([Problem("", "the file is empty", source, 1, 1)], source)
     reader = _NodeReader(source)
@@ -63,12 +67,15 @@ def _compose(text: str) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        depth = 0
+        depth = count = 0
 
         def compose_node(self, parent: Any, index: Any) -> Any:
             self.depth += 1
+            self.count += 1
             if self.depth > MAX_DEPTH + 1:
                 raise RecursionError
+            if self.count > 2 * MAX_NODES:
+                raise OverflowError
             try:
                 return super().compose_node(parent, index)
             finally:
@@ -86,11 +93,6 @@ def _compose(text: str) -> Any:
         return loader.get_single_node()
     finally:
         loader.dispose()  # type: ignore[no-untyped-call, unused-ignore]
-
-
-def _too_deep(source: str) -> ConfigError:
-    what = f"the config is nested deeper than {MAX_DEPTH} levels"
-    return ConfigError([Problem("", what, source)], source)
 
 
 def _message(error: Any) -> str:

@@ -93,13 +93,8 @@ class ExistingServers(ServerProvider):
 
     @classmethod
     def plan(cls, config: Mapping[str, Any]) -> Iterator[str]:
-        """The servers, by name and the way to them."""
-        for credential in config["credentials"]:
-            server = server_of(credential)
-            way = "this machine itself" if server.connection == "local" \
-                else f"SSH to {server.user}@{server.host}:{server.port}"
-            yield f"{server.label}: {way}" + (
-                f" through {server.jump.label}" if server.jump else "")
+        """The way to each server."""
+        return (_way(credential) for credential in config["credentials"])
 
     def create_servers(
         self, image_uuid: str | None = None, type_id: str | None = None, amount: int | None = None
@@ -136,6 +131,17 @@ def server_of(credential: Any) -> Server:
         fields["jump"] = server_of(fields["jump"])
     facts = {"known_hosts": _file(known_hosts)} if known_hosts else {}
     return Server(**fields, facts=facts)
+
+
+def _way(credential: Any) -> str:
+    """How a server is reached, for a person; its strings may still hold ``${env:NAME}``."""
+    if isinstance(credential, str):
+        return f"SSH to {credential}"
+    if credential.get("connection") == "local":
+        return "this machine itself"
+    way = f"SSH to {credential.get('user')}@{credential.get('host')}:{credential.get('port', 22)}"
+    jump = credential.get("jump")
+    return f"{way}, through {_way(jump)}" if jump else way
 
 
 def _file(path: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from rally_deploy import config
 from rally_deploy.config.document import MAX_BYTES, MAX_DEPTH, MAX_NODES, parse_path
 from rally_deploy.errors import ConfigError
+from rally_deploy.plugins import Registry
 
 
 def message_of(call, *args):
@@ -212,6 +213,22 @@ def test_control_characters_never_reach_a_terminal():
     with pytest.raises(ConfigError) as caught:
         config.parse('{"\\u001b[2J": 1, "\\u001b[2J": 2, "b\\u202e" 1}', "x.json")
     assert all(char.isprintable() or char == "\n" for char in str(caught.value))
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("unit", ["${env:", "${var:", "a:", "'", "{", "//", "/*", "\\\\", "@"])
+def test_long_text_of_odd_characters_is_read_in_time(unit):
+    text = json.dumps({"type": "ExistingServers", "credentials": [unit * 300_000]})
+    with pytest.raises(ConfigError):
+        config.validate(config.parse(text, "x.json"), Registry(), {}, "provider")
+
+
+@pytest.mark.timeout(30)
+def test_object_of_unknown_keys_is_read_in_time():
+    text = json.dumps({"type": "ExistingServers", **{f"key{n}": n for n in range(20_000)}})
+    with pytest.raises(ConfigError) as caught:
+        config.validate(config.parse(text, "x.json"), Registry(), {}, "provider")
+    assert len(caught.value.problems) == 20_001
 
 
 def test_importing_config_is_cheap():

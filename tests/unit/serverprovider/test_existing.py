@@ -164,10 +164,11 @@ def test_password_in_a_login_string_is_not_shown():
 
 
 def test_plan_tells_the_way_to_each_server():
-    block = {"credentials": ["root@h:23", {"host": "x", "user": "u", "connection": "local"},
-                             {"host": "i", "user": "u", "port": 22, "jump": "u@j"}]}
+    block = {"credentials": ["root@${env:HOST}", {"host": "x", "user": "u", "connection": "local"},
+                             {"host": "i", "user": "u", "jump": {"host": "j", "user": "v"}}]}
     assert list(ExistingServers.plan(block)) == [
-        "h: SSH to root@h:23", "x: this machine itself", "i: SSH to u@i:22 through j",
+        "SSH to root@${env:HOST}", "this machine itself",
+        "SSH to u@i:22, through SSH to v@j:22",
     ]
 
 
