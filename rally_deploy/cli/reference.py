@@ -1,29 +1,57 @@
-"""``python -m rally_deploy.cli.reference``: docs/cli.rst, from the commands themselves."""
+"""``python -m rally_deploy.cli.reference docs``: cli.rst and keys.rst, from what they describe."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-_TITLE = """Command line
-============
+from rally_deploy.cli.plugin_commands import key_rows
+from rally_deploy.cli.rendering import dump
 
-.. This file is generated: python -m rally_deploy.cli.reference docs/cli.rst
-"""
+if TYPE_CHECKING:
+    from rally_deploy.plugins import Registry
+
+_NOTE = ".. This file is generated: python -m rally_deploy.cli.reference docs\n"
 
 
-def reference() -> str:
-    """The text of docs/cli.rst."""
+def cli_reference() -> str:
+    """The text of docs/cli.rst, from click."""
     from rally_deploy.cli.group import rdeploy
 
     ctx = click.Context(rdeploy, info_name="rdeploy", **rdeploy.context_settings)
-    return "\n".join([_TITLE, *_command(ctx, "-")]).rstrip() + "\n"
+    return _text("Command line", _command(ctx, "-"))
 
 
-def _command(ctx: click.Context, underline: str) -> Iterable[str]:
+def key_reference(registry: Registry) -> str:
+    """The text of docs/keys.rst: every key of our own plugins, from their schemas."""
+    kinds: tuple[tuple[str, Any, Any], ...] = (
+        ("Engines", registry.engines(), registry.engine),
+        ("Server providers", registry.providers(), registry.provider),
+    )
+    lines = [
+        "The same as ``rdeploy engines show NAME`` and ``rdeploy providers show NAME`` tell.\n"
+    ]
+    for title, entries, find in kinds:
+        lines.append(f"{title}\n{'-' * len(title)}\n")
+        for name, aliases, summary, broken in entries:
+            if broken:
+                continue
+            plugin = find(name)
+            module = plugin.__module__
+            if module.startswith("rally_deploy.") and ".testing." not in module:
+                lines += _plugin(name, aliases, summary, plugin.CONFIG_SCHEMA)
+    return _text("Keys of engines and providers", lines)
+
+
+def _text(title: str, parts: Iterable[str]) -> str:
+    return "\n".join([f"{title}\n{'=' * len(title)}\n", _NOTE, *parts]).rstrip() + "\n"
+
+
+def _command(ctx: click.Context, underline: str) -> Iterator[str]:
     title = ctx.command_path
     yield f"{title}\n{underline * len(title)}\n"
     yield "::\n"
@@ -52,8 +80,30 @@ def _paragraphs(text: str) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def main(path: str) -> None:
-    Path(path).write_text(reference())
+def _plugin(name: str, aliases: Iterable[str], summary: str, schema: Any) -> Iterator[str]:
+    yield f"{name}\n{'~' * len(name)}\n"
+    also = ", ".join(aliases)
+    yield _paragraphs(summary + (f" Also: {also}." if also else ""))
+    for key, kind, default, meaning in key_rows(schema):
+        about = ", ".join(filter(None, (
+            kind, default if default in ("", "required") else f"default ``{default}``"
+        )))
+        yield f"``{key}``\n    {about}" + (f": {_literal(meaning)}" if meaning else "") + "\n"
+    for example in schema.get("examples", ())[:1]:
+        indented = "\n".join("    " + line for line in dump(example).splitlines())
+        yield f"Example::\n\n{indented}\n"
+
+
+def _literal(text: str) -> str:
+    """Text in which nothing is markup."""
+    return "".join("\\" + c if c in "*`|_\\" else c for c in text)
+
+
+def main(folder: str) -> None:
+    from rally_deploy.plugins import Registry
+
+    Path(folder, "cli.rst").write_text(cli_reference(), encoding="utf-8")
+    Path(folder, "keys.rst").write_text(key_reference(Registry()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ import pytest
 
 import rally_deploy.cli.commands
 from rally_deploy.cli.group import COMMANDS
-from rally_deploy.cli.reference import reference
+from rally_deploy.cli.reference import cli_reference, key_reference
+from rally_deploy.plugins import Registry
 
 HEAVY = ("sqlalchemy", "alembic", "cryptography", "paramiko", "rich", "jsonschema", "yaml",
          "keystoneauth1", "requests", "rally_deploy.deployer")
@@ -54,9 +55,12 @@ def test_quick_commands_import_nothing_heavy(rdeploy, arguments):
     assert "click" in loaded
 
 
-def test_docs_cli_is_what_the_generator_writes():
-    docs = Path(__file__).parents[3] / "docs" / "cli.rst"
-    assert docs.read_text() == reference(), "python -m rally_deploy.cli.reference docs/cli.rst"
+@pytest.mark.parametrize(("name", "text"), [
+    ("cli.rst", cli_reference), ("keys.rst", lambda: key_reference(Registry())),
+])
+def test_docs_are_what_the_generator_writes(name, text):
+    path = Path(__file__).parents[3] / "docs" / name
+    assert path.read_text() == text(), "run: python -m rally_deploy.cli.reference docs"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
