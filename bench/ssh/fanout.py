@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -42,7 +43,9 @@ def worker(kind: str, hosts: list[SshdHost], commands: int) -> Times:
     argv = [sys.executable, "-m", "bench.ssh.worker", kind, str(hosts[0].key), str(WIDTH),
             str(commands), *(host.address for host in hosts)]
     begin = time.monotonic()
-    done = subprocess.run(argv, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(
+        argv, capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=120
+    )
     elapsed = time.monotonic() - begin
     if done.returncode:
         raise SystemExit(f"{kind} failed: {done.stderr[-2000:]}")
@@ -61,7 +64,8 @@ def ansible(tool: str, hosts: list[SshdHost], folder: Path) -> Times:
     shutil.rmtree(control, ignore_errors=True)
     argv = [tool, "all", "-i", str(inventory), "-m", "raw", "-a", "true", "-f", str(WIDTH)]
     extra = {"ANSIBLE_HOST_KEY_CHECKING": "False", "ANSIBLE_SSH_CONTROL_PATH_DIR": str(control),
-             "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"), "LC_ALL": "C.UTF-8"}
+             "ANSIBLE_SSH_COMMON_ARGS": "-o UserKnownHostsFile=/dev/null",
+             "HOME": str(folder), "LC_ALL": "C.UTF-8"}
     begin = time.monotonic()
     first = timed(argv, folder, **extra)
     for _ in range(COMMANDS - 1):
@@ -80,7 +84,8 @@ def pyinfra(tool: str, hosts: list[SshdHost], folder: Path) -> Times:
         for host in hosts
     ]))
     argv = [tool, "--parallel", str(WIDTH), "-y", str(inventory), "exec", "--", "true"]
-    return {"one": timed(argv, folder)}
+    # A home of its own: it writes the hosts' keys into the user's known_hosts.
+    return {"one": timed(argv, folder, HOME=str(folder))}
 
 
 def main() -> None:
@@ -89,6 +94,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tools", default="")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the hosts are to be taken down
     path = f"{options.tools}:{os.environ['PATH']}"
     seen: dict[tuple[str, str], list[float]] = defaultdict(list)
     with SshdHosts(options.hosts) as hosts:

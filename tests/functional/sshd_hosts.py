@@ -212,6 +212,8 @@ class SshdHosts:
         self._undo.append(("ip", "netns", "delete", name))
         host = SshdHost(name, name, address, folder, self.key, self._extra)
         sh("ip", "link", "add", f"{name}a", "type", "veth", "peer", "name", "eth0", "netns", name)
+        # A namespace takes its links with it, but only some time later.
+        self._undo.append(("ip", "link", "delete", f"{name}a"))
         sh("ip", "link", "set", f"{name}a", "master", self._bridge, "up")
         sh(*inside, "address", "add", f"{address}/16", "dev", "eth0")
         sh(*inside, "link", "set", "eth0", "up")

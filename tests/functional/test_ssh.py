@@ -28,7 +28,7 @@ from rally_deploy.errors import (
     Unreachable,
 )
 from rally_deploy.model import Server
-from rally_deploy.ssh import Pool, detached
+from rally_deploy.ssh import Pool, detached, wire
 from rally_deploy.ssh.base import Shell
 from tests.functional.sshd_hosts import SshdHost, SshdHosts, sh, silent_listener, why_not
 from tests.unit.ssh.fakes import PinnedKeys, Watcher
@@ -60,7 +60,7 @@ def keys() -> PinnedKeys:
 
 @pytest.fixture
 def pool() -> Iterator[Pool]:
-    pool = Pool(connect_timeout_s=1.5)
+    pool = Pool()
     yield pool
     pool.close()
 
@@ -72,6 +72,13 @@ def shell(hosts: list[SshdHost], pool: Pool, watcher: Watcher, keys: PinnedKeys)
 
 @pytest.fixture
 def opened(pool: Pool, watcher: Watcher, keys: PinnedKeys) -> Callable[[Server], Shell]:
+    return lambda server: pool.get(server, watcher, keys)
+
+
+@pytest.fixture
+def hasty(watcher: Watcher, keys: PinnedKeys) -> Callable[[Server], Shell]:
+    """For servers that never answer."""
+    pool = Pool(connect_timeout_s=1.5)
     return lambda server: pool.get(server, watcher, keys)
 
 
@@ -256,7 +263,7 @@ def test_unreachable_name_not_found_says_so(opened: Callable[[Server], Shell]) -
 
 
 def test_unreachable_black_hole_says_no_answer_in_time(
-    hosts: list[SshdHost], opened: Callable[[Server], Shell]
+    hosts: list[SshdHost], hasty: Callable[[Server], Shell]
 ) -> None:
     inside = ("ip", "netns", "exec", hosts[0].namespace, "iptables")
     rule = ("INPUT", "-p", "tcp", "--dport", "24", "-j", "DROP")
@@ -264,15 +271,15 @@ def test_unreachable_black_hole_says_no_answer_in_time(
     start = time.monotonic()
     try:
         with pytest.raises(Unreachable, match="no answer from .* within 1.5 s"):
-            opened(replace(hosts[0].server, port=24)).run(["true"])
+            hasty(replace(hosts[0].server, port=24)).run(["true"])
     finally:
         sh(*inside, "-D", *rule)
     assert time.monotonic() - start < 4
 
 
-def test_unreachable_listener_without_banner_says_so(opened: Callable[[Server], Shell]) -> None:
+def test_unreachable_listener_without_banner_says_so(hasty: Callable[[Server], Shell]) -> None:
     with silent_listener() as port, pytest.raises(Unreachable, match="said nothing for 1.5 s"):
-        opened(Server(host="127.0.0.1", port=port, password="x")).run(["true"])
+        hasty(Server(host="127.0.0.1", port=port, password="x")).run(["true"])
 
 
 def test_cancel_while_connecting_ends_it_within_a_second(watcher: Watcher) -> None:
@@ -337,6 +344,23 @@ def test_link_dropped_in_mid_command_is_lost_and_the_next_reconnects(
     assert shell.run(["echo", "back"]).stdout == "back\n"
 
 
+def test_link_gone_silent_in_mid_command_is_lost(
+    hosts: list[SshdHost], opened: Callable[[Server], Shell], watcher: Watcher,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wire, "KEEPALIVE_S", 1)
+    shell = opened(replace(hosts[2].server, jump=hosts[1].server))
+    inside = ("ip", "netns", "exec", hosts[2].namespace, "iptables")
+    watcher.on_line = lambda line: print(sh(*inside, "-A", "INPUT", "-j", "DROP"))
+    start = time.monotonic()
+    try:
+        with pytest.raises(ConnectionLost):
+            shell.run(["sh", "-c", "echo begun; sleep 40"])
+    finally:
+        sh(*inside, "-D", "INPUT", "-j", "DROP")
+    assert time.monotonic() - start < 30
+
+
 def test_full_disk_is_no_space_and_leaves_no_half_file(shell: Shell) -> None:
     folder = "/run/rdt-tiny"
     shell.run(["mkdir", "-p", folder])
@@ -354,7 +378,7 @@ def test_full_disk_is_no_space_and_leaves_no_half_file(shell: Shell) -> None:
 _CLIENT = """
     import sys
     from rally_deploy.model import Server
-    from rally_deploy.ssh import Pool, detached
+    from rally_deploy.ssh import Pool, detached, wire
     from tests.unit.ssh.fakes import PinnedKeys, Watcher
     shell = Pool().get(Server(host=sys.argv[1], key=sys.argv[2]), Watcher(), PinnedKeys())
     text = "for i in 1 2 3 4 5 6; do echo $i; sleep 0.4; done; exit 6"
