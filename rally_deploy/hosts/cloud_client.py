@@ -311,7 +311,7 @@ class Cloud:
         return {"id": made["id"]}
 
     def wait_active(self, server: str, timeout_s: float) -> dict[str, Any]:
-        """Its status once it is ACTIVE or ERROR, or the last one seen, with addresses and fault."""
+        """Its status once that is ACTIVE or ERROR, or the last one seen; addresses and fault."""
         end = time.monotonic() + timeout_s
         while True:
             found = self.call("GET", "compute", f"/servers/{server}")["server"]

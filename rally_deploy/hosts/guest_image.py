@@ -81,6 +81,7 @@ _BUILD = r"""
 folder=$1 kernel_package=$2 modules=$3
 [ ! -e "$folder/ready" ] || exit 0
 export LC_ALL=C
+umask 022
 rm -rf "$folder"
 mkdir -p "$folder/work/debs" "$folder/work/root"
 cd "$folder/work/debs"
@@ -96,7 +97,7 @@ cd ..
 for deb in debs/*.deb; do dpkg-deb -x "$deb" root; done
 tree=$PWD/tree
 mkdir -p tree/bin tree/usr/sbin tree/etc tree/modules tree/lib64 tree/root
-cp "$(find root -name busybox -type f | head -n 1)" tree/bin/busybox
+cp "$(find root -name busybox -type f -perm -1 | head -n 1)" tree/bin/busybox
 cp root/usr/sbin/dropbear tree/usr/sbin/
 libraries=$(dirname "$(find "$PWD/root" -name 'libtomcrypt.so*' | head -n 1)")
 LD_LIBRARY_PATH=$libraries ldd tree/usr/sbin/dropbear |

@@ -35,8 +35,7 @@ finish() {{
 }}
 trap finish EXIT
 if [ ! -e {_POLICY} ] || grep -q "made by rdeploy" {_POLICY}; then
-    printf '#!/bin/sh\\n# made by rdeploy: nothing is started before it is configured\\nexit 101\\n' \\
-        >{_POLICY}
+    printf '#!/bin/sh\\n# made by rdeploy: configured first\\nexit 101\\n' >{_POLICY}
     chmod 755 {_POLICY}
 fi
 dpkg --configure -a --force-confold

@@ -80,10 +80,10 @@ def _boots(
 
 
 def _part(
-    brief: str, cloud: RemoteCloud, name: str, *, wait_s: float = 120.0, **arguments: Any
+    brief: str, cloud: RemoteCloud, call: str, /, *, wait_s: float = 120.0, **arguments: Any
 ) -> Any:
     try:
-        return cloud.call(name, wait_s=wait_s, **arguments)
+        return cloud.call(call, wait_s=wait_s, **arguments)
     except CloudBroken as error:
         raise CloudBroken(
             f"the proof failed: {brief or error.brief}", error.details, error.remedy

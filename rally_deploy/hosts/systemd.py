@@ -8,21 +8,29 @@ from dataclasses import dataclass
 from rally_deploy.errors import CommandFailed, HostError
 from rally_deploy.ssh.base import STATE_DIR, Shell
 
-# One unit after the other: systemd starts each in the background itself.
+# One call for all that need it, so that systemd starts them at the same time in its own order.
 _CONVERGE = f"""
 state={STATE_DIR}/units
 mkdir -p "$state"
-converge() {{
+needed=
+look() {{
     unit=$1; shift
-    want=$(cat -- "$@" 2>/dev/null | sha256sum | cut -c1-64)
+    want=$(cat -- "$@" 2>/dev/null </dev/null | sha256sum | cut -c1-64)
     if [ "$(cat "$state/$unit" 2>/dev/null)" = "$want" ] && systemctl is-active -q "$unit"; then
         return 0
     fi
     systemctl is-enabled -q "$unit" 2>/dev/null || systemctl enable -q "$unit" 2>&1
     systemctl reset-failed "$unit" 2>/dev/null || :
-    systemctl restart "$unit"
-    echo "$want" >"$state/$unit"
-    echo "started $unit"
+    echo "$want" >"$state/$unit.new"
+    needed="$needed $unit"
+}}
+converge() {{
+    [ -n "$needed" ] || return 0
+    systemctl restart $needed
+    for unit in $needed; do
+        mv "$state/$unit.new" "$state/$unit"
+        echo "started $unit"
+    done
 }}
 """
 
@@ -65,9 +73,9 @@ class Unit:
 def start(shell: Shell, units: Sequence[Unit], timeout_s: float = 120.0) -> list[str]:
     """Start and enable them, those that run with the same files excepted; returns who was.
 
-    The order is kept, but nothing is waited for except what systemd itself waits for.
+    Waits for nothing but what systemd itself waits for.
     """
-    calls = "\n".join(" ".join(["converge", u.name, *u.files]) for u in units)
+    calls = "\n".join([*(" ".join(["look", u.name, *u.files]) for u in units), "converge"])
     try:
         done = shell.script(_CONVERGE + calls, timeout_s=timeout_s, lock="units")
     except CommandFailed as error:

@@ -59,7 +59,7 @@ ip link set {TUNNEL_BRIDGE} up
 """
 
 _SHARED = f"""
-nic=$(ip -4 route show default | awk '{{for (i = 1; i < NF; i++) if ($i == "dev") print $(i + 1); exit}}')
+nic=$(ip -4 route show default | sed -n '1s/.* dev \\([^ ]*\\).*/\\1/p')
 if [ -n "$nic" ] && [ "$nic" != {EXTERNAL_BRIDGE} ]; then
     ip link show {EXTERNAL_BRIDGE} >/dev/null 2>&1 ||
         ip link add {EXTERNAL_BRIDGE} type bridge forward_delay 0 stp_state 0

@@ -1,4 +1,4 @@
-"""What all services of one cloud share: its nodes, its secrets, and the sections of their configs."""
+"""What all services of one cloud share: its nodes, its secrets, sections of their configs."""
 
 from __future__ import annotations
 

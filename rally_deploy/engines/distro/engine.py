@@ -73,11 +73,14 @@ class DistroEngine(DeployEngine):
         with step("start agents and computes"):
             self.deployment.each(partial(self._start_node, cloud), cloud.nodes)
         remote = self._remote(cloud)
-        with step("images, flavors and networks"):
-            networks = self._content(cloud, remote)
-        if cloud.has("nova"):
-            with step("wait for computes and agents"):
-                self._wait_up(cloud, remote)
+        with step("images and flavors; wait for computes and agents"):
+            self._together(
+                Job("images and flavors", partial(self._images, cloud, remote)),
+                Job("computes and agents", partial(self._wait_up, cloud, remote)),
+            )
+        with step("networks"):
+            # Not before: a port that is made while its agent is unknown is never bound.
+            networks = self._networks(cloud, remote)
         with step("prove that the cloud works"):
             real = self._real(cloud)
             guest = content.proof_guest(networks, real) if cloud.has("nova") else None
@@ -93,8 +96,9 @@ class DistroEngine(DeployEngine):
 
     def _cloud(self, servers: list[Server]) -> Cloud:
         roles = self._roles(len(servers))
+        ssh = self.deployment.ssh
         looks = [
-            Job(server.label, partial(preflight.look_at, server, self.deployment.ssh(server), role))
+            Job(server.label, partial(preflight.look_at, server, ssh(server), role))
             for server, role in zip(servers, roles, strict=True)
         ]
         nodes: list[Node] = self._together(*looks)
@@ -188,11 +192,9 @@ class DistroEngine(DeployEngine):
 
     def _install(self, cloud: Cloud, part: str, node: Node) -> None:
         """One of the two parts; computes take both at once, they have no tables to wait for."""
-        core, rest = self._core(cloud, node), self._rest(cloud, node)
-        if part == "core":
-            wanted = core if node.has("controller") else [*core, *rest]
-        else:
-            wanted = rest
+        wanted = self._core(cloud, node) if part == "core" else []
+        if part == "rest" or not node.has("controller"):
+            wanted += self._rest(cloud, node)
         names = packages.missing(node.shell, wanted)
         if names:
             with self.deployment.step(f"install packages ({part})", node.server):
@@ -283,28 +285,26 @@ class DistroEngine(DeployEngine):
 
     # What is in it
 
-    def _content(self, cloud: Cloud, remote: RemoteCloud) -> content.Networks:
-        jobs = []
-        if cloud.has("glance"):
-            real = self._real(cloud) and cloud.has("nova")
-            jobs.append(Job("images", partial(
-                content.make_guest, remote, GuestFiles(), real, cloud.has("nova"))))
-            jobs += [
-                Job(image["name"], partial(
-                    content.make_image, remote, cloud.controller.shell, image))
-                for image in self.config["images"]
-            ]
+    def _images(self, cloud: Cloud, remote: RemoteCloud) -> None:
+        if not cloud.has("glance"):
+            return
+        real = self._real(cloud) and cloud.has("nova")
+        content.make_guest(remote, GuestFiles(), real, cloud.has("nova"))
+        for image in self.config["images"]:
+            with self.deployment.step(f"image {image['name']}", cloud.controller.server):
+                content.make_image(remote, cloud.controller.shell, image)
+
+    def _networks(self, cloud: Cloud, remote: RemoteCloud) -> content.Networks:
         if not cloud.has("neutron"):
-            self._together(*jobs)
             return content.Networks()
         wanted = self.config["networks"] or content.default_networks(
             bridges.external_of(cloud.controller))
-        jobs.append(Job("networks", partial(content.make_networks, remote, wanted)))
-        networks: content.Networks = self._together(*jobs)[-1]
-        return networks
+        return content.make_networks(remote, wanted)
 
     def _wait_up(self, cloud: Cloud, remote: RemoteCloud) -> None:
         """Wait until each compute and agent reports, and Nova can place servers on each host."""
+        if not cloud.has("nova"):
+            return
         wanted = self._expected(cloud)
         hosts = {node.hostname.split(".")[0] for node in cloud.computes}
         late: set[str] = set()

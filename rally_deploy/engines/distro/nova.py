@@ -108,7 +108,7 @@ def set_up(cloud: Cloud) -> None:
     manage() { runuser -u nova -- nova-manage "$@"; }
     manage api_db sync
     manage cell_v2 map_cell0
-    cell=$(manage cell_v2 list_cells | awk -F'|' '$2 ~ /^ *cell1 *$/ {gsub(/ /, "", $3); print $3}')
+    cell=$(manage cell_v2 list_cells | tr -d ' ' | awk -F'|' '$2 == "cell1" {print $3}')
     if [ -z "$cell" ]; then manage cell_v2 create_cell --name=cell1
     else manage cell_v2 update_cell --cell_uuid "$cell"; fi
     manage db sync

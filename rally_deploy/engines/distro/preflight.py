@@ -84,7 +84,7 @@ def _too_small(found: dict[str, str], roles: frozenset[str]) -> list[str]:
 
 
 def _address(server: Server, found: dict[str, str]) -> str:
-    """The address of its own by which others know it: the config's if it has that, else its main one."""
+    """By which others know it: the config's if that is one of its own, else its main one."""
     own = found.get("addresses", "").split()
     if server.host in own:
         return server.host

@@ -141,7 +141,7 @@ def _network_mistakes(path: str, network: Mapping[str, Any]) -> Iterator[tuple[s
     except ValueError as error:
         yield f"{path}.cidr", f"not an IPv4 network: {error}"
         return
-    inside = {"gateway": [network.get("gateway")]}
+    inside: dict[str, list[Any]] = {"gateway": [network.get("gateway")]}
     span = network.get("free_range")
     if span:
         ends = [end.strip() for end in str(span).split("-")]
