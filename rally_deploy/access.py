@@ -171,12 +171,19 @@ def _section(host: SshHost, pinned: Mapping[str, str], known_hosts_file: str) ->
         f"HostName {server.host}",
         f"User {ssh_quoted(server.user)}",
         f"Port {server.port}",
-        f"HostKeyAlias {host.alias}",
-        f"UserKnownHostsFile {_file_quoted(known_hosts_file)}",
         "GlobalKnownHostsFile /dev/null",
-        f"StrictHostKeyChecking {'yes' if server.identity in pinned else 'accept-new'}",
         "CheckHostIP no",
     ]
+    demanded = server.facts.get("known_hosts")
+    if demanded:
+        # The config named a file that has to know this server, under its own address.
+        lines += [f"UserKnownHostsFile {_file_quoted(str(demanded))}",
+                  "StrictHostKeyChecking yes"]
+    else:
+        checking = "yes" if server.identity in pinned else "accept-new"
+        lines += [f"HostKeyAlias {host.alias}",
+                  f"UserKnownHostsFile {_file_quoted(known_hosts_file)}",
+                  f"StrictHostKeyChecking {checking}"]
     if host.key_file:
         lines += [f"IdentityFile {_file_quoted(host.key_file)}", "IdentitiesOnly yes"]
     if host.jump:

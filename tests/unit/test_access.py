@@ -150,6 +150,15 @@ def test_pinned_key_is_demanded_under_the_alias(tmp_path):
     assert access.known_hosts(hosts, pinned) == "web ssh-ed25519 AAAA\n"
 
 
+def test_known_hosts_file_of_the_config_is_demanded(tmp_path):
+    server = Server("192.0.2.1", name="web", facts={"known_hosts": "/my known"})
+    config = access.ssh_config(access.ssh_hosts([server], {}), {}, "/ours")
+    found = understood(config, "web", tmp_path)
+    assert found["stricthostkeychecking"] in ("true", "yes")
+    assert found["userknownhostsfile"] == "/my known"
+    assert "hostkeyalias" not in found
+
+
 def test_line_end_in_an_ssh_value_is_an_error():
     with pytest.raises(UsageError, match="line end"):
         access.ssh_quoted("a\nProxyCommand rm")

@@ -95,8 +95,10 @@ def _environment(server: Server, files: SshFiles) -> Mapping[str, str]:
     The passwords go by the environment, which nobody else can read; the script has none.
     """
     passwords = [
-        (f"{host.server.user}@{host.alias}", host.server.password)
-        for host in files.hosts if host.server.password
+        (f"{host.server.user}@{name}", host.server.password)
+        # The question names the host by the alias of its key, if it has one.
+        for host in files.hosts for name in (host.alias, host.server.host)
+        if host.server.password
     ]
     if not passwords:
         return os.environ
