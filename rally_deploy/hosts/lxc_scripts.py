@@ -125,7 +125,7 @@ for dir in "$path"/rd-base-*; do
     clones=$(grep -lsE "^lxc.rootfs.path *= *overlay(fs)?:$dir/" "$path"/*/config \\
         | sed 's,/config$,,;s,.*/,,' | tr '\\n' ' ' || :)
     facts=$(tr '\\n' ' ' <"$dir/rdeploy-image.json" 2>/dev/null || :)
-    printf '%s\\t%s\\t%s\\t%s\\n' "$name" "$(du -smx "$dir" | cut -f1)" "$clones" "$facts"
+    printf '%s\\t%s\\t%s\\t%s\\n' "$name" "$(du -sm "$dir" | cut -f1)" "$clones" "$facts"
 done
 """
 

@@ -21,6 +21,7 @@ from rally_deploy.ssh.base import Shell
 TYPES = ("ipip", "vxlan", "gre", "wireguard")
 
 _VXLAN_PORT = 4789
+_WIREGUARD_PORT = 51820  # the first; each tunnel of a host needs one of its own
 
 # In an empty network namespace nothing but a missing type can make these fail.
 _PROBE = """
@@ -39,6 +40,7 @@ _DELETE = f"""
 drop_rules "$1"
 {REMOVE_LINK}
 remove_link "$2" "$1"
+rm -f "/run/$1.wireguard" "/run/$1.far.wireguard"
 leave_forwarding "$1"
 """
 
@@ -52,34 +54,51 @@ class Tunnel:
     here: str
     there: str
     networks: Sequence[str] = ()
+    key_file: str = ""  # of WireGuard: this end's private key
+    peer: str = ""  # of WireGuard: the far end's public key
 
     @property
     def inner(self) -> TunnelAddresses:
         return tunnel_addresses(self.here, self.there)
 
-    def far_end(self, networks: Sequence[str], device: str = "") -> Tunnel:
+    def far_end(
+        self, networks: Sequence[str], device: str, key_file: str = "", peer: str = ""
+    ) -> Tunnel:
         """The same tunnel as the other side has to make it."""
-        return Tunnel(self.type, device or self.device, self.there, self.here, networks)
+        return Tunnel(self.type, device, self.there, self.here, networks, key_file, peer)
 
     def commands(self) -> list[str]:
         """The commands that make this end."""
         inner, device = self.inner, self.device
-        kinds = {
-            "vxlan": ["id", str(inner.identifier), "dstport", str(_VXLAN_PORT)],
-            "wireguard": [],
-        }
-        ends = [] if self.type == "wireguard" else ["local", self.here, "remote", self.there]
-        lines = [["ip", "link", "add", device, "type", self.type,
-                  *kinds.get(self.type, []), *ends]]
-        lines += [
+        lines = [
+            ["ip", "link", "add", device, "type", self.type, *self._options()],
             ["ip", "addr", "add", f"{inner.here}/{inner.prefix}", "dev", device],
             ["ip", "link", "set", device, "up"],
         ]
+        if self.type == "wireguard":
+            port = str(_WIREGUARD_PORT + inner.identifier % 8192)
+            lines.insert(1, [
+                "wg", "set", device, "listen-port", port, "private-key", self.key_file,
+                "peer", self.peer, "allowed-ips", "0.0.0.0/0", "endpoint", f"{self.there}:{port}",
+            ])
         lines += [
             ["ip", "route", "add", network, "via", inner.there, "dev", device]
             for network in self.networks
         ]
         return [shlex.join(line) for line in lines]
+
+    def _options(self) -> list[str]:
+        if self.type == "wireguard":
+            return []
+        ends = ["local", self.here, "remote", self.there]
+        if self.type == "vxlan":
+            return ["id", str(self.inner.identifier), "dstport", str(_VXLAN_PORT), *ends]
+        return ends
+
+
+def key_file(name: str, far: bool = False) -> str:
+    """Where an end's WireGuard key is on a host; a tunnel does not outlive a boot either."""
+    return f"/run/{name}{'.far' if far else ''}.wireguard"
 
 
 def types_here(shell: Shell) -> list[str]:

@@ -165,22 +165,39 @@ class LxcProvider(ServerProvider):
     def _tunnel(
         self, order: int, place: Place, here: str, there: str, other: Place | None
     ) -> None:
-        source = place.attachment.cidr
-        device = interface_name(self.deployment.record.short, "t" + base36(order))
+        deployment, source = self.deployment, place.attachment.cidr
+        key = f"tunnel-{place.number}-{there.replace('.', '-')}"
+        name, short = deployment.ledger.name(key), deployment.record.short
+        device = interface_name(short, "t" + base36(order))
         behind = [other.attachment.cidr] if other and other.attachment.cidr else []
         end = tunnel.Tunnel(self.config["tunnel_type"], device, here, there, tuple(behind))
-        shell = self.deployment.ssh(place.host)
-        with self.deployment.step(f"make a tunnel to {there}", place.host):
-            self.create(
-                "tunnel", f"tunnel-{place.number}-{there.replace('.', '-')}", on=place.host,
-                facts={"device": device},
-                make=lambda row: tunnel.make_tunnel(shell, row.name, end, source),
+        shell, secrets = deployment.ssh(place.host), {}
+        if end.type == "wireguard":
+            own, far = (
+                deployment.secret(f"wireguard {a} {b}", keys.make_wireguard_key)
+                for a, b in ((here, there), (there, here))
             )
+            secrets = {tunnel.key_file(name): own, tunnel.key_file(name, far=True): far}
+            end = replace(end, key_file=tunnel.key_file(name),
+                          peer=keys.wireguard_public_key(far))
+
+        def make(row: Resource) -> None:
+            for path, secret in secrets.items():
+                shell.put(path, secret + "\n", 0o600)
+            tunnel.make_tunnel(shell, row.name, end, source)
+
+        with deployment.step(f"make a tunnel to {there}", place.host):
+            self.create("tunnel", key, make, on=place.host, facts={"device": device})
         if other is None:
-            short = self.deployment.record.short
-            far = end.far_end([source], interface_name(short, "f" + base36(order)))
-            self.deployment.note(
-                f"on {there}, to reach {source}:\n" + "\n".join(far.commands()), place.host
+            public = keys.wireguard_public_key(own) if secrets else ""
+            mirror = end.far_end(
+                [source], interface_name(short, "f" + base36(order)),
+                tunnel.key_file(name, far=True), public,
+            )
+            copied = f" (with the file {mirror.key_file} from here)" if secrets else ""
+            deployment.note(
+                f"on {there}, to reach {source}{copied}:\n" + "\n".join(mirror.commands()),
+                place.host,
             )
 
     # Containers

@@ -1,6 +1,8 @@
-"""SSH key pairs made here: one for each deployment that makes its own machines."""
+"""Key pairs made here: of SSH for machines that a deployment makes, of WireGuard for tunnels."""
 
 from __future__ import annotations
+
+import base64
 
 
 def make_private_key() -> str:
@@ -24,3 +26,17 @@ def public_key(private_key: str, comment: str = "") -> str:
         serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
     ).decode()
     return f"{line} {comment}".rstrip()
+
+
+def make_wireguard_key() -> str:
+    """A new WireGuard private key, in its usual base64."""
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+    return base64.b64encode(X25519PrivateKey.generate().private_bytes_raw()).decode()
+
+
+def wireguard_public_key(private_key: str) -> str:
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+    key = X25519PrivateKey.from_private_bytes(base64.b64decode(private_key))
+    return base64.b64encode(key.public_key().public_bytes_raw()).decode()

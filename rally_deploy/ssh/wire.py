@@ -25,6 +25,7 @@ KEEPALIVE_S = 15
 _UNANSWERED_MAX = 3
 _WINDOW = 1 << 21
 _PACKET = 1 << 15
+_FAST_CIPHER = "aes128-gcm@openssh.com"
 
 _log = logging.getLogger("paramiko")
 _log.addHandler(logging.NullHandler())
@@ -79,8 +80,8 @@ class Link(paramiko.Transport):
         own._channel_handler_table = {
             **own._channel_handler_table, common.MSG_CHANNEL_REQUEST: _channel_request,
         }
-        own._preferred_ciphers = ("aes128-gcm@openssh.com", *own._preferred_ciphers)
-        self.daemon = True
+        if _FAST_CIPHER in own._cipher_info:  # half the work of one with a separate digest
+            own._preferred_ciphers = (_FAST_CIPHER, *own._preferred_ciphers)
         self.banner_timeout = 60
         self.handshake_timeout = 60
         self._unanswered = 0

@@ -6,6 +6,7 @@ import pytest
 
 from rally_deploy.errors import HostError
 from tests.functional import lxc_rig
+from tests.functional.conftest import need
 from tests.functional.hardware_nodes import hardware_nodes
 from tests.functional.sshd_hosts import sh
 
@@ -158,5 +159,62 @@ def test_host_that_is_gone_at_destroy_error_names_it_and_later_destroy_succeeds(
     finally:
         sh("ip", "-n", host.name, "link", "set", "eth0", "up")
         sh("ip", "-n", host.name, "route", "replace", "default", "via", "10.253.77.1")
+        left = destroyed(deployment, [host])
+    assert left == []
+
+
+_ON_BTRFS = """
+truncate -s 3G "$1/btrfs.img"
+mkfs.btrfs -q "$1/btrfs.img"
+mount -o loop "$1/btrfs.img" /mnt
+mkdir /mnt/$2
+btrfs -q subvolume create /mnt/$2/rootfs
+cp -a /var/lib/lxc/$2/rootfs/. /mnt/$2/rootfs/
+cp /var/lib/lxc/$2/rdeploy-image.json /mnt/$2/
+sed "s,^lxc.rootfs.path.*,lxc.rootfs.path = btrfs:/var/lib/lxc/$2/rootfs," \\
+    /var/lib/lxc/$2/config >/mnt/$2/config
+mount --move /mnt /var/lib/lxc
+"""
+
+
+def clones(deployment):
+    rows = deployment._work.store.resources.list(deployment.uuid, alive=True)
+    return {row.facts["clone"] for row in rows if row.kind == "lxc_container"}
+
+
+def roots_are_their_own(deployment, servers):
+    first, second = (deployment.ssh(server) for server in servers)
+    first.run(["touch", "/root/only-here"])
+    return first.exists("/root/only-here") and not second.exists("/root/only-here")
+
+
+def test_lxc_on_btrfs_clones_are_snapshots(rig, nodes, tmp_path):
+    need("snapshots of btrfs", "mkfs.btrfs", "btrfs")
+    host = nodes[0]
+    host.run("sh", "-ec", _ON_BTRFS, "btrfs", str(tmp_path), lxc_rig.make_base())
+    try:
+        deployment, servers = created(rig, [host], containers_per_host=2)
+        try:
+            assert clones(deployment) == {"snapshot"}
+            assert roots_are_their_own(deployment, servers)
+        finally:
+            left = destroyed(deployment, [host])
+        assert left == []
+        assert host.run("ls", "-A", "/var/lib/lxc").split() == [lxc_rig.make_base()]
+        subvolumes = host.run("btrfs", "subvolume", "list", "/var/lib/lxc").splitlines()
+        assert [line.split()[-1] for line in subvolumes] == [f"{lxc_rig.make_base()}/rootfs"]
+    finally:
+        host.run("umount", "/var/lib/lxc", check=False)
+
+
+def test_kernel_without_overlay_clones_are_copies(rig, nodes, tmp_path):
+    host = nodes[0]
+    (tmp_path / "filesystems").write_text("nodev\tproc\n\text4\n")
+    host.run("mount", "--bind", str(tmp_path / "filesystems"), "/proc/filesystems")
+    deployment, servers = created(rig, [host], containers_per_host=2)
+    try:
+        assert clones(deployment) == {"copy"}
+        assert roots_are_their_own(deployment, servers)
+    finally:
         left = destroyed(deployment, [host])
     assert left == []

@@ -37,7 +37,8 @@ class Place:
         )
 
     def create(self, **env):
-        return self.rdeploy("create", "--name", "it", "--file", str(self.folder / "cloud.json"), **env)
+        config = str(self.folder / "cloud.json")
+        return self.rdeploy("create", "--name", "it", "--file", config, **env)
 
     def destroy(self):
         return self.rdeploy("destroy", "it", "--yes")

@@ -66,10 +66,14 @@ def test_held_by_a_living_process_is_refused(deployer, deployment):
 
 
 def test_step_that_fails_tells_its_end_with_the_reason_and_nests(deployment, recorder):
-    with pytest.raises(ValueError, match="broken"), deployment.step("outer"):
-        with deployment.step("inner"):
-            pass
-        raise ValueError("broken")
+    def work():
+        with deployment.step("outer"):
+            with deployment.step("inner"):
+                pass
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        work()
     kinds = [(e.kind, e.title) for e in recorder.events]
     assert kinds == [
         (Kind.STEP_BEGIN, "outer"), (Kind.STEP_BEGIN, "inner"),

@@ -1,6 +1,7 @@
 import pytest
 
-from rally_deploy.hosts.tunnel import Tunnel
+from rally_deploy.hosts.tunnel import Tunnel, key_file
+from rally_deploy.ssh.keys import make_wireguard_key, wireguard_public_key
 
 NETWORKS = ("10.1.2.0/24",)
 
@@ -31,3 +32,18 @@ def test_far_end_is_the_mirror_image():
     assert (far.inner.here, far.inner.there) == (tunnel.inner.there, tunnel.inner.here)
     assert far.inner.identifier == tunnel.inner.identifier
     assert f"via {tunnel.inner.here}" in far.commands()[-1]
+
+
+def test_wireguard_ends_know_each_other_by_public_keys_only():
+    mine, theirs = make_wireguard_key(), make_wireguard_key()
+    end = Tunnel("wireguard", "rdt0", "192.0.2.1", "192.0.2.2", NETWORKS,
+                 key_file("rd-x"), wireguard_public_key(theirs))
+    device, wg, *_ = end.commands()
+    port = 51820 + end.inner.identifier % 8192
+    assert device == "ip link add rdt0 type wireguard"
+    assert wg == (
+        f"wg set rdt0 listen-port {port} private-key /run/rd-x.wireguard "
+        f"peer {wireguard_public_key(theirs)} allowed-ips 0.0.0.0/0 endpoint 192.0.2.2:{port}"
+    )
+    assert mine not in wg
+    assert theirs not in wg
