@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 
 from rally_deploy import config as configs
 from rally_deploy.cancellation import Cancellation
-from rally_deploy.errors import Cancelled, EachFailed, RallyDeployError, WaitTimeout
+from rally_deploy.errors import Cancelled, EachFailed, WaitTimeout
 from rally_deploy.events import Event, Kind, NoWatcher, Output, Watcher
 from rally_deploy.ledger import Ledger
 from rally_deploy.masking import Mask

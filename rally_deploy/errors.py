@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class RallyDeployError(Exception):
-    """The root: ``brief`` is one line, ``details`` may be many, ``remedy`` says what to do next."""
+    """The root: ``brief`` is one line, ``details`` may be many, ``remedy`` what to do next."""
 
     exit_code = 1
 

@@ -1,8 +1,8 @@
 """Record before create: an outside thing is a row first, and stays one until it is seen gone.
 
-The row is committed as ``intended`` under a name that we choose, then the thing is made under that
-name, then the row becomes ``live``. Release goes ``releasing``, delete, ``gone``. So a kill between
-any two of these leaves a row that a later destroy can act on.
+The row is committed as ``intended`` under a name that we choose, then the thing is made under
+that name, then the row becomes ``live``. Release goes ``releasing``, delete, ``gone``. So a kill
+between any two of these leaves a row that a later destroy can act on.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What several plugins need done on a host: LXC, networks, tunnels, packages, the proof of a cloud."""
+"""What several plugins need done on a host: LXC, networks, packages, the proof of a cloud."""

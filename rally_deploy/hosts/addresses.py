@@ -42,13 +42,16 @@ def free_candidates(
     """Networks that the n-th of several hosts may try, in order.
 
     No two hosts of a deployment are given the same one, and deployments begin at different
-    places, so that they seldom meet.
+    places, so that they seldom meet. The networks lie far apart: whoever uses a large one here
+    is in the way of some, not of all.
     """
     blocks = 2 ** (prefix - POOL.prefixlen)
     begin = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big")
     size = 2 ** (32 - prefix)
-    for turn in range(min(count, blocks // hosts)):
-        block = (begin + number + turn * hosts) % blocks
+    turns = min(count, blocks // hosts)
+    stride = blocks // (turns * hosts) * hosts
+    for turn in range(turns):
+        block = (begin + number + turn * stride) % blocks
         yield ipaddress.IPv4Network((int(POOL.network_address) + block * size, prefix))
 
 

@@ -58,8 +58,9 @@ class FakeProvider(_InWorld, ServerProvider):
     def create_servers(
         self, image_uuid: str | None = None, type_id: str | None = None, amount: int | None = None
     ) -> list[Server]:
-        if "host_provider" in self.config:
-            self.deployment.provider(self.config["host_provider"], "host_provider").create_servers()
+        hosts = self.config.get("host_provider")
+        if hosts:
+            self.deployment.provider(hosts, "host_provider").create_servers()
         self.create("fake_network", "net", self._make)
         self.create("fake_keypair", "key", self._make)
         return self.deployment.each(self._server, range(amount or self.config["amount"]))
@@ -127,7 +128,9 @@ def plugin_path(folder: Path) -> str:
     """Make the fakes known to an ``rdeploy`` in another process: put this on its PYTHONPATH."""
     info = folder / "rally_deploy_fakes-1.0.dist-info"
     info.mkdir(parents=True, exist_ok=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rally-deploy-fakes\nVersion: 1.0\n")
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: rally-deploy-fakes\nVersion: 1.0\n"
+    )
     (info / "entry_points.txt").write_text(
         "[rally_deploy.engines]\nFakeEngine = rally_deploy.testing.fakes:FakeEngine\n"
         "[rally_deploy.providers]\nFakeProvider = rally_deploy.testing.fakes:FakeProvider\n"

@@ -1,4 +1,4 @@
-"""A small outside world: a folder with one file per thing. It outlives the process that uses it."""
+"""A small outside world: a folder with one file per thing. It outlives its users' processes."""
 
 from __future__ import annotations
 

@@ -85,7 +85,8 @@ def rdeploy(tmp_path):
 def on_machine():
     """What this machine has that rdeploy could have made, apart from base images."""
     def lines(*command):
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split("\n")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.stdout.split("\n")
 
     containers = [n for n in lines("lxc-ls", "-1") if n.startswith("rd-")]
     links = [w for line in lines("ip", "-o", "link") if (w := line.split(": ")[1:2])]

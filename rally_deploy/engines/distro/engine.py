@@ -22,7 +22,7 @@ from rally_deploy.engines.distro import (
     schema,
 )
 from rally_deploy.engines.distro.cloud import REGION, Cloud, Node
-from rally_deploy.errors import CloudBroken, WaitTimeout
+from rally_deploy.errors import CloudBroken, EachFailed, WaitTimeout
 from rally_deploy.hosts import packages, systemd
 from rally_deploy.hosts.files import put_all
 from rally_deploy.hosts.guest_image import GuestFiles, build_guest, empty_disk
@@ -36,6 +36,9 @@ _SECRETS = {
     "admin": "admin_password", "service": "service_password", "database": "database_password",
     "rabbit": "rabbit_password", "metadata": "metadata_secret",
 }
+
+#: How long computes and agents may take until they report, once started.
+UP_TIMEOUT_S = 240.0
 
 
 @dataclass(frozen=True)
@@ -322,7 +325,7 @@ class DistroEngine(DeployEngine):
             return not late
 
         try:
-            self.deployment.wait(all_up, 240, "computes and agents", interval_s=1)
+            self.deployment.wait(all_up, UP_TIMEOUT_S, "computes and agents", interval_s=1)
         except WaitTimeout as error:
             raise CloudBroken(
                 "not all computes and agents have come up",
@@ -342,4 +345,10 @@ class DistroEngine(DeployEngine):
         return expected
 
     def _together(self, *jobs: Job) -> list[Any]:
-        return self.deployment.each(lambda job: job.run(), jobs)
+        """Run the jobs at the same time; if one of them fails, its own error tells it best."""
+        try:
+            return self.deployment.each(lambda job: job.run(), jobs)
+        except EachFailed as error:
+            if len(error.failures) == 1:
+                raise next(iter(error.failures.values()))[1] from error
+            raise
