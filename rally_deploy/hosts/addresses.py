@@ -68,6 +68,17 @@ def container_address(network: ipaddress.IPv4Network, number: int) -> str:
     return str(address)
 
 
+def free_range(network: ipaddress.IPv4Network, containers: int) -> str:
+    """``first-last`` of the addresses that are no container's: a cloud inside may give them out.
+
+    Empty if there are fewer than eight.
+    """
+    half = network.network_address + network.num_addresses // 2
+    first = max(half, network.network_address + 2 + containers)
+    last = network.broadcast_address - 1
+    return f"{first}-{last}" if int(last) - int(first) >= 7 else ""
+
+
 def mac_address(name: str) -> str:
     """A locally administered MAC, the same for the same name at all times."""
     digest = hashlib.sha256(name.encode()).hexdigest()

@@ -12,6 +12,8 @@ from rally_deploy.errors import ConnectionLost, Unreachable
 from rally_deploy.hosts import forward, lxc, lxc_base, network, tunnel
 from rally_deploy.hosts.addresses import (
     free_candidates,
+    free_range,
+    gateway,
     host_network,
     interface_name,
     prefix_for,
@@ -263,7 +265,8 @@ class LxcProvider(ServerProvider):
 
     def _server(self, row: Resource) -> Server:
         host, address = _host(row), row.facts["address"]
-        facts = {"host": host.label, "bridge": row.facts["bridge"], "address": address}
+        facts = {"host": host.label, "bridge": row.facts["bridge"], "address": address,
+                 **self._network_facts(row)}
         place: dict[str, Any] = {"host": address, "jump": host}
         if host.connection == "local":
             place["jump"] = None
@@ -281,6 +284,15 @@ class LxcProvider(ServerProvider):
             f"a login on {row.name}", tolerate=(Unreachable, ConnectionLost),
         )
         return server
+
+    def _network_facts(self, row: Resource) -> dict[str, str]:
+        """What a cloud in the container may know of the network, if that is one of ours."""
+        for net in self.deployment.ledger.alive("lxc_network"):
+            if net.facts["bridge"] == row.facts["bridge"] and "cidr" in net.facts:
+                cidr = ipaddress.IPv4Network(net.facts["cidr"])
+                span = free_range(cidr, self.config["containers_per_host"])
+                return {"network": str(cidr), "gateway": gateway(cidr), "free_range": span}
+        return {}
 
     def _forward(self, row: Resource) -> int:
         shell = self.deployment.ssh(_host(row))

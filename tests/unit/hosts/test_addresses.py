@@ -57,3 +57,15 @@ def test_both_ends_of_a_tunnel_come_to_the_same_addresses(here, there):
     assert (one.here, one.there, one.identifier) == (other.there, other.here, other.identifier)
     assert one.here != one.there
     assert 0 < one.identifier < 2**24
+
+
+@pytest.mark.parametrize(
+    ("network", "containers", "expected"),
+    [
+        ("10.1.2.0/24", 1, "10.1.2.128-10.1.2.254"),
+        ("10.1.2.0/24", 200, "10.1.2.202-10.1.2.254"),
+        ("10.1.2.0/28", 2, ""),
+    ],
+)
+def test_free_range_leaves_the_containers_their_addresses(network, containers, expected):
+    assert addresses.free_range(ipaddress.IPv4Network(network), containers) == expected
