@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rally_deploy.deployer import Deployer
 
 #: Seconds that the work has to end by itself before the process ends without it.
-GRACE_S = 8.0
+GRACE_S = 7.0
 
 #: Seconds that the last word to the database may take.
 _LAST_S = 1.5

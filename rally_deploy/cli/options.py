@@ -11,6 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from rally_deploy import paths
+from rally_deploy.cli.settings import Settings
 from rally_deploy.errors import RallyDeployError, UsageError
 
 _LONGEST_NAME = 100
@@ -27,9 +28,15 @@ class ConfigFile(click.Path):
         return value
 
 
+def _errors_too(ctx: click.Context, parameter: click.Parameter, value: bool) -> bool:
+    """From the first moment on an error is a line of JSON, too."""
+    ctx.ensure_object(Settings).json_lines = value
+    return value
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
 json_lines_option = click.option(
-    "--json", "as_json", is_flag=True,
+    "--json", "as_json", is_flag=True, callback=_errors_too, is_eager=True,
     help="One line of JSON for every event, and one for the result.",
 )
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
@@ -125,8 +132,6 @@ def complete_deployment(
     ctx: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """The names and uuids that begin so; nothing at all if the database cannot be read."""
-    from rally_deploy.cli.settings import Settings
-
     # The group's function does not run while the shell asks, so its options are not set.
     top = ctx.find_root()
     settings = Settings(db=top.params.get("db") or "")

@@ -92,7 +92,6 @@ class Work:
 @contextmanager
 def working(settings: Settings, as_json: bool) -> Iterator[Work]:
     """Open a deployer that is watched, and cancelled by signals."""
-    settings.json_lines = as_json
     shown = progress.choose(as_json)
     notes = _Notes(shown)
     with settings.open_deployer(notes) as deployer:

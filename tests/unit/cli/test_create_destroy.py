@@ -79,6 +79,16 @@ def test_wrong_config_is_exit_code_2_and_leaves_no_row(rdeploy):
     assert rdeploy("list", "--all", "--json").json == []
 
 
+@pytest.mark.parametrize("text", ["{", '{"type": "Nope"}'])
+def test_wrong_config_with_json_is_an_error_object(rdeploy, text):
+    path = rdeploy.folder / "wrong.json"
+    path.write_text(text)
+    done = rdeploy("create", "--json", "--file", path)
+    [line] = done.lines
+    assert (line["type"], line["exit_code"], line["deployment"]) == ("error", 2, None)
+    assert line["details"]
+
+
 def test_create_needs_a_file_or_the_environment(rdeploy):
     assert rdeploy("create").code == 2
     assert rdeploy("create", "--fromenv", "--file", "x").code == 2
