@@ -46,6 +46,8 @@ USER, PASSWORD = "rdtuser", "pass: it's \"quoted\" $HOME"
 def hosts() -> Iterator[list[SshdHost]]:
     with SshdHosts(3) as made:
         yield made
+    # It goes by itself after a while, but not if its host goes before.
+    Path("/run/rdeploy/rdt-job.ended").unlink(missing_ok=True)
 
 
 @pytest.fixture
