@@ -14,7 +14,8 @@ if [ "$(id -u)" -eq 0 ]; then
         echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf
     fi
     install_packages python3-venv openssh-client openssh-server sudo lxc lxc-templates debootstrap \
-        rsync bridge-utils iptables dnsmasq-base uidmap iproute2 iputils-ping postgresql
+        rsync bridge-utils iptables dnsmasq-base uidmap iproute2 iputils-ping \
+        btrfs-progs postgresql
 fi
 say "virtual environment"
 make_venv .venv ".[openstack,postgresql,test]"

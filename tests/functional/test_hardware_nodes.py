@@ -4,13 +4,13 @@ import ipaddress
 
 import pytest
 
-from rally_deploy.errors import HostError
+from rally_deploy.errors import HostError, LeftOver
 from tests.functional import lxc_rig
 from tests.functional.conftest import need
 from tests.functional.hardware_nodes import hardware_nodes
 from tests.functional.sshd_hosts import sh
 
-pytestmark = [pytest.mark.functional, pytest.mark.usefixtures("lxc", "sshd", "clean_machine")]
+pytestmark = [pytest.mark.functional, pytest.mark.usefixtures("lxc", "sshd")]
 
 
 class Notes:
@@ -32,6 +32,9 @@ def nodes():
     lxc_rig.make_base()
     with hardware_nodes(3) as nodes:
         yield nodes
+    names = [node.name for node in nodes]
+    assert not [n for n in names if n in sh("ip", "netns")]
+    assert "rdtnodes" not in sh("ip", "-o", "link")
 
 
 @pytest.fixture
@@ -152,13 +155,14 @@ def test_tunnel_type_that_kernel_lacks_error_lists_those_it_has(rig, nodes):
 def test_host_that_is_gone_at_destroy_error_names_it_and_later_destroy_succeeds(rig, nodes):
     host = nodes[0]
     deployment, _ = created(rig, [host])
-    sh("ip", "-n", host.name, "link", "set", "eth0", "down")
+    rule = ("INPUT", "-p", "tcp", "--dport", "22", "-j", "REJECT", "--reject-with", "tcp-reset")
+    host.run("iptables", "-I", *rule)
     try:
-        with pytest.raises(Exception, match=host.address):
+        with pytest.raises(LeftOver, match="2 resource") as caught:
             lxc_rig.provider(deployment).destroy_servers()
+        assert host.address in caught.value.details
     finally:
-        sh("ip", "-n", host.name, "link", "set", "eth0", "up")
-        sh("ip", "-n", host.name, "route", "replace", "default", "via", "10.253.77.1")
+        host.run("iptables", "-D", *rule)
         left = destroyed(deployment, [host])
     assert left == []
 

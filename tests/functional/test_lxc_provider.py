@@ -10,6 +10,8 @@ import pytest
 
 from rally_deploy.errors import HostError, ResourceConflict
 from rally_deploy.hosts import lxc_base
+from rally_deploy.serverprovider.lxc import LxcProvider
+from rally_deploy.testing.contract import ProviderContract
 from rally_deploy.testing.fakes import plugin_path
 from tests.functional import lxc_rig
 from tests.functional.conftest import on_machine
@@ -249,6 +251,26 @@ def test_image_with_clones_is_not_removed_and_one_without_is(made, base):
         lxc_base.remove_image(shell, "rd-base-000000000000")
     assert not (LXC / "rd-base-000000000000").exists()
     assert base in [i.name for i in lxc_base.list_images(shell)]
+
+
+class TestLxcProviderKeepsTheContract(ProviderContract):
+    plugin = LxcProvider
+    network = "10.190.9.0/24"
+
+    @pytest.fixture
+    def block(self, base):
+        return lxc_rig.config(
+            start_lxc_network=self.network, container_name_prefix="contract", containers_per_host=2
+        )["provider"]
+
+    @pytest.fixture
+    def deployer(self, tmp_path):
+        with lxc_rig.deployer(tmp_path / "rig") as deployer:
+            yield deployer
+
+    def leftovers(self, block):
+        containers = [name for name in sh("lxc-ls", "-1").split() if "-contract-" in name]
+        return containers + sh("ip", "-o", "addr", "show", "to", self.network).splitlines()
 
 
 # The real rdeploy, killed
