@@ -41,7 +41,8 @@ def alone():
 
 @pytest.fixture
 def two():
-    return a_cloud(a_node("ctl", "192.0.2.10", "controller"), a_node("c1", "192.0.2.11", "compute"))
+    controller = a_node("ctl", "192.0.2.10", "controller")
+    return a_cloud(controller, a_node("c1", "192.0.2.11", "compute"))
 
 
 def controller_files(cloud):

@@ -42,7 +42,7 @@ class FakeServer(FakeShell):
                                **world.look),
             "db:Status-Abbrev": lambda: self._there(),
             "dpkg-query -W -f '${Version}'": "1.0",
-            "--simulate": "Inst keystone (1.0)\nInst mariadb-server (2.0)\nInst sudo [1.0] (1.1)\n",
+            "--simulate": "Inst keystone (1)\nInst mariadb-server (2)\nInst sudo [1] (2)\n",
             "cut -d: -f1 /etc/passwd": "root\nmysql\n",
             'echo "$state"': "ended 0",
             "sys.exit(main(": lambda: self._cloud(),

@@ -1,0 +1,241 @@
+"""The client against a small cloud on the loopback that keeps what it is told."""
+
+import json
+import threading
+import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from rally_deploy.errors import CloudBroken
+from rally_deploy.hosts import cloud_client
+from rally_deploy.hosts.cloud_client import Call, CallFailed, Cloud
+from rally_deploy.hosts.remote_cloud import RemoteCloud
+from rally_deploy.model import Server
+from rally_deploy.ssh.local import LocalShell
+
+PASSWORD = "S3cret-admin"
+
+
+class FakeCloud(ThreadingHTTPServer):
+    """Collections at any path: POST adds, GET lists or shows, DELETE removes."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Requests)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.things, self.asked, self.broken, self.uploads = {}, [], [], {}
+
+    def count(self, method, path):
+        return sum(1 for m, p in self.asked if m == method and p == path)
+
+
+class Requests(BaseHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+    def answer(self, status, body=None, **headers):
+        data = json.dumps(body or {}).encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def do(self):
+        cloud, split = self.server, urlsplit(self.path)
+        path = split.path
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        cloud.asked.append((self.command, path))
+        if cloud.broken:
+            return self.answer(cloud.broken.pop(0), {"error": "not yet"})
+        if path.endswith("/auth/tokens"):
+            return self.login(json.loads(raw))
+        if path.endswith("/file"):
+            cloud.uploads[path] = raw
+            cloud.things["/v2/images"][path.split("/")[3]]["status"] = "active"
+            return self.answer(204)
+        folder, _, last = path.rpartition("/")
+        things = cloud.things.setdefault(path, {})
+        if self.command == "POST":
+            body = json.loads(raw)
+            key, wanted = next(iter(body.items())) if len(body) == 1 else (None, body)
+            made = {"id": uuid.uuid4().hex, "status": "queued", **wanted}
+            things[made["id"]] = made
+            return self.answer(201, {key: made} if key else made)
+        inside = cloud.things.get(folder, {})
+        if self.command == "GET" and last in inside:
+            return self.answer(200, inside[last])
+        if self.command == "GET":
+            wanted = {k: v[0] for k, v in parse_qs(split.query).items()}
+            found = [t for t in things.values() if all(t.get(k) == v for k, v in wanted.items())]
+            return self.answer(200, {last.replace("-", "_"): found})
+        if last not in inside:
+            return self.answer(404, {"error": "no such thing"})
+        if self.command == "DELETE":
+            del inside[last]
+        else:
+            inside[last].update(next(iter(json.loads(raw).values())))
+        return self.answer(204)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do
+
+    def login(self, body):
+        given = body["auth"]["identity"]["password"]["user"]["password"]
+        if given != PASSWORD:
+            return self.answer(401, {"error": "unauthorized"})
+        url = self.server.url
+        catalog = [
+            {"type": kind, "endpoints": [{"interface": "public", "region": "R", "url": url}]}
+            for kind in ("image", "compute", "network")
+        ]
+        token = {"token": {"project": {"id": "p1"}, "catalog": catalog}}
+        return self.answer(201, token, X_Subject_Token="t1")
+
+
+@pytest.fixture
+def server():
+    server = FakeCloud()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def login(server):
+    return {"auth_url": server.url, "username": "admin", "password": PASSWORD,
+            "project_name": "admin", "region_name": "R"}
+
+
+@pytest.fixture
+def cloud(login):
+    return Cloud(login)
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    monkeypatch.setattr(cloud_client.time, "sleep", lambda seconds: None)
+
+
+def test_token_tells_the_services_of_the_catalog(cloud):
+    assert cloud.token() == {"project_id": "p1", "services": ["compute", "image", "network"]}
+
+
+def test_wrong_password_is_said_with_its_status(login):
+    with pytest.raises(CallFailed) as error:
+        Cloud({**login, "password": "wrong"}).token()
+    assert error.value.status == 401
+    assert "wrong" not in str(error.value)
+
+
+def test_ensured_flavor_is_made_once(cloud, server):
+    first = cloud.ensure_flavor("m1", 64, 1, 1)
+    assert cloud.ensure_flavor("m1", 64, 1, 1)["id"] == first["id"]
+    assert server.count("POST", "/flavors") == 1
+
+
+def test_service_that_is_missing_in_the_catalog_is_named(cloud):
+    with pytest.raises(CallFailed, match="the catalog has no volume service"):
+        cloud.call("GET", "volume", "/volumes")
+
+
+def test_api_that_is_not_up_yet_is_asked_again(cloud, server):
+    cloud.token()
+    server.broken = [503, 502]
+    assert cloud.call("GET", "compute", "/flavors") == {"flavors": []}
+
+
+def test_api_that_stays_down_fails_with_its_text(cloud, server):
+    cloud.token()
+    server.broken = [503] * 9
+    with pytest.raises(CallFailed, match="503 .*not yet"):
+        cloud.call("GET", "compute", "/flavors")
+
+
+def test_nobody_at_the_address_fails_without_a_traceback_of_sockets(login):
+    with pytest.raises(CallFailed) as error:
+        Cloud({**login, "auth_url": "http://127.0.0.1:1"}).token()
+    assert error.value.status == 0
+
+
+def test_image_is_uploaded_once_and_a_half_made_one_is_replaced(cloud, server, tmp_path):
+    (tmp_path / "disk").write_bytes(b"x" * 100000)
+    server.things["/v2/images"] = {"old": {"id": "old", "name": "guest", "status": "queued"}}
+    image = cloud.ensure_image("guest", str(tmp_path / "disk"), "raw")
+    assert image["status"] == "active"
+    assert list(server.things["/v2/images"]) == [image["id"]]
+    assert server.uploads[f"/v2/images/{image['id']}/file"] == b"x" * 100000
+    cloud.ensure_image("guest", str(tmp_path / "disk"), "raw")
+    assert len(server.uploads) == 1
+
+
+def test_changed_url_of_an_endpoint_is_corrected(cloud, server):
+    def services(url):
+        return [{"name": "nova", "type": "compute", "public": url, "internal": "http://in"}]
+
+    cloud.ensure_catalog("R", services("http://old"))
+    cloud.ensure_catalog("R", services("http://new"))
+    endpoints = server.things["/v3/endpoints"].values()
+    assert {(e["interface"], e["url"]) for e in endpoints} == {
+        ("public", "http://new"), ("internal", "http://in"), ("admin", "http://in")}
+
+
+def test_external_network_is_flat_and_gives_no_leases(cloud, server):
+    cloud.ensure_network("public", "10.0.0.0/24", external=True, gateway="10.0.0.1",
+                         first="10.0.0.9", last="10.0.0.20")
+    (network,) = server.things["/v2.0/networks"].values()
+    (subnet,) = server.things["/v2.0/subnets"].values()
+    assert network["provider:network_type"] == "flat"
+    assert subnet["enable_dhcp"] is False
+    assert subnet["allocation_pools"] == [{"start": "10.0.0.9", "end": "10.0.0.20"}]
+
+
+def test_removal_of_a_server_that_is_gone_succeeds(cloud):
+    cloud.remove_server("no-such-id")
+
+
+def test_guest_that_says_nothing_has_no_banner(cloud):
+    assert cloud.ssh_banner("127.0.0.1", timeout_s=0) == ""
+
+
+class Silence:
+    def line(self, server, line):
+        pass
+
+    def check(self):
+        pass
+
+    def secrets(self):
+        return ()
+
+
+class Listening(LocalShell):
+    commands = ()
+
+    def execute(self, command, stdin, timeout_s, quiet):
+        self.commands = (*self.commands, command)
+        return super().execute(command, stdin, timeout_s, quiet)
+
+
+@pytest.fixture
+def shell():
+    return Listening(Server("localhost", connection="local"), Silence())
+
+
+def test_calls_run_by_the_python_of_a_server_give_their_results(shell, login):
+    remote = RemoteCloud(shell, login)
+    token, flavor = remote.calls([
+        Call("token"), Call("ensure_flavor", {"name": "m1", "ram": 64, "disk": 1, "vcpus": 1})])
+    assert token["project_id"] == "p1"
+    assert flavor["ram"] == 64
+    assert PASSWORD not in " ".join(shell.commands)
+
+
+def test_call_that_failed_there_is_told_here(shell, login):
+    remote = RemoteCloud(shell, {**login, "password": "wrong"})
+    with pytest.raises(CloudBroken, match="(?s)token failed.*401"):
+        remote.call("token")
