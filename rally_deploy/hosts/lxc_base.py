@@ -14,7 +14,7 @@ from typing import Any
 
 from rally_deploy.errors import CommandFailed, HostError, ResourceConflict
 from rally_deploy.hosts.apt_sources import HostSources, read_sources
-from rally_deploy.hosts.lxc_scripts import BUILD, END_BUILD, LIST_IMAGES, REMOVE_IMAGE
+from rally_deploy.hosts.lxc_base_scripts import BUILD, END_BUILD, LIST_IMAGES, REMOVE_IMAGE
 from rally_deploy.ssh import detached
 from rally_deploy.ssh.base import Result, Shell
 

@@ -30,6 +30,7 @@ from rally_deploy.hosts.lxc_place import (
 from rally_deploy.model import Resource, Server
 from rally_deploy.serverprovider.base import ServerProvider
 from rally_deploy.serverprovider.lxc_schema import SCHEMA
+from rally_deploy.serverprovider.lxc_tunnels import connect
 from rally_deploy.ssh import keys
 
 _SSH_TIMEOUT_S = 300
@@ -55,7 +56,7 @@ class LxcProvider(ServerProvider):
             lambda spot: self._prepare(spot, len(hosts)),
             [Place(number, host) for number, host in enumerate(hosts)],
         )
-        self._connect(places)
+        connect(self, places)
         wanted = [
             Spot(place, number, self._name(place, number))
             for place in places for number in range(self._share(place.number, len(hosts), amount))
@@ -137,70 +138,6 @@ class LxcProvider(ServerProvider):
                 "lxc_network", f"net-{number}", make, on=host, facts={"bridge": own}
             )
         return own_network(own, row.facts["cidr"])
-
-    # Tunnels
-
-    def _connect(self, places: Sequence[Place]) -> None:
-        """The tunnels that ``tunnel_to`` asks for; both ends of those between our own hosts."""
-        wanted = self.config["tunnel_to"]
-        if not wanted:
-            return
-        kind = self.config["tunnel_type"]
-        self.deployment.each(
-            lambda p: tunnel.require_type(self.deployment.ssh(p.host), kind), places
-        )
-        ends: dict[tuple[int, str], tuple[str, Place | None]] = {}
-        for place in places:
-            for there in wanted:
-                here = tunnel.address_towards(self.deployment.ssh(place.host), there)
-                if not here:  # one list serves all hosts, and names this one too
-                    continue
-                other = next((p for p in places if p.host.host == there), None)
-                ends[place.number, there] = here, other
-                if other:
-                    ends.setdefault((other.number, here), (there, place))
-        for order, ((number, there), (here, other)) in enumerate(sorted(
-            ends.items(), key=lambda item: item[0]
-        )):
-            self._tunnel(order, places[number], here, there, other)
-
-    def _tunnel(
-        self, order: int, place: Place, here: str, there: str, other: Place | None
-    ) -> None:
-        deployment, source = self.deployment, place.attachment.cidr
-        key = f"tunnel-{place.number}-{there.replace('.', '-')}"
-        name, short = deployment.ledger.name(key), deployment.record.short
-        device = interface_name(short, "t" + base36(order))
-        behind = [other.attachment.cidr] if other and other.attachment.cidr else []
-        end = tunnel.Tunnel(self.config["tunnel_type"], device, here, there, tuple(behind))
-        shell, secrets = deployment.ssh(place.host), {}
-        if end.type == "wireguard":
-            own, far = (
-                deployment.secret(f"wireguard {a} {b}", keys.make_wireguard_key)
-                for a, b in ((here, there), (there, here))
-            )
-            secrets = {tunnel.key_file(name): own, tunnel.key_file(name, far=True): far}
-            end = replace(end, key_file=tunnel.key_file(name),
-                          peer=keys.wireguard_public_key(far))
-
-        def make(row: Resource) -> None:
-            for path, secret in secrets.items():
-                shell.put(path, secret + "\n", 0o600)
-            tunnel.make_tunnel(shell, row.name, end, source)
-
-        with deployment.step(f"make a tunnel to {there}", place.host):
-            self.create("tunnel", key, make, on=place.host, facts={"device": device})
-        if other is None:
-            public = keys.wireguard_public_key(own) if secrets else ""
-            mirror = end.far_end(
-                [source], interface_name(short, "f" + base36(order)),
-                tunnel.key_file(name, far=True), public,
-            )
-            copied = f" (with the file {mirror.key_file} from here)" if secrets else ""
-            deployment.note(
-                f"on {there}, to reach {source}{copied}:\n" + "\n".join(mirror.commands()),
-                place.host,
-            )
 
     # Containers
 
