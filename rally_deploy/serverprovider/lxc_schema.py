@@ -68,7 +68,8 @@ SCHEMA: Mapping[str, Any] = {
         "tunnel_to": {
             "type": "array", "items": {"type": "string"}, "default": [],
             "description": "IPv4 addresses of machines that are to reach the containers through "
-                           "tunnels; of each other where these are the hosts themselves",
+                           "tunnels (a note tells the commands for their end), or of the hosts "
+                           "themselves",
         },
         "tunnel_type": {
             "type": "string", "enum": list(TYPES), "default": "ipip",
