@@ -115,6 +115,7 @@ class Shell(ABC):
         env: Mapping[str, str] | None = None,
         lock: str = "",
         user: str = "",
+        title: str = "",
     ) -> Result:
         """Run an argument list and wait for it.
 
@@ -123,7 +124,9 @@ class Shell(ABC):
         :param lock: run it under this lock of the server, so that a removal waits for its end
             even when our own process was killed in between.
         :param user: run it as this user (needs root or ``become``).
+        :param title: what an error calls it, if not by its argument list.
         """
+        title = title or shlex.join(argv)
         words = list(argv)
         if env:
             words = ["env", *(f"{name}={value}" for name, value in env.items()), *words]
@@ -135,9 +138,13 @@ class Shell(ABC):
         line = shlex.join(words)
         if self.needs_sudo:
             line, data = self._sudo.wrap(self, line, data)
-        result = self.execute(line, data, timeout_s, quiet)
+        try:
+            result = self.execute(line, data, timeout_s, quiet)
+        except CommandTimeout as error:
+            # The transport knows the whole line only, with lock, user and sudo around it.
+            raise self.timeout(title, timeout_s, error.details) from error
         if check and result.status != 0:
-            raise self.failure(shlex.join(argv), result)
+            raise self.failure(title, result)
         return result
 
     def script(
@@ -156,14 +163,11 @@ class Shell(ABC):
         """
         # A function is parsed whole before it runs: no command in it can eat the rest of the text.
         body = f"set -e\nmain() {{\n:\n{text}\n}}\nmain \"$@\" </dev/null\nexit 0\n"
-        result = self.run(
-            ["sh", "-s", "--", *args],
-            stdin=body, timeout_s=timeout_s, check=False, quiet=quiet, lock=lock, user=user,
+        first = next((line for line in text.splitlines() if line.strip()), "script")
+        return self.run(
+            ["sh", "-s", "--", *args], stdin=body, timeout_s=timeout_s, check=check, quiet=quiet,
+            lock=lock, user=user, title=first.strip(),
         )
-        if check and result.status != 0:
-            first = next((line for line in text.splitlines() if line.strip()), "script")
-            raise self.failure(first.strip(), result)
-        return result
 
     def put(
         self, path: str, content: str | bytes, mode: int = 0o644, owner: str = ""

@@ -39,4 +39,6 @@ class FolderProvider(ServerProvider):
 
     def delete(self, resource):
         path = f"{self.config['folder']}/{resource.name}"
-        self.deployment.ssh(self.HOST).run(["rm", "-rf", path], lock=resource.name)
+        shell = self.deployment.ssh(self.HOST)
+        shell.run(["rm", "-rf", path], lock=resource.name)
+        shell.remove_lock(resource.name)
