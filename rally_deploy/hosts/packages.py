@@ -23,12 +23,19 @@ apt_get update
 apt_get install --download-only "$@"
 """
 
-# With "fast", Python files are compiled on another core while dpkg unpacks, instead of by one
-# process after the other for each package; apt's own option for dpkg's path leaves no trace.
+# With "fast", the two slowest things that packages do are taken out of dpkg's single file: Python
+# files are compiled for many packages at once beside it, and systemd reads its units again once,
+# at the end. Apt's own option for dpkg's path does that: nothing on the server is changed for it.
 _INSTALL = _APT + f"""
 fast=$1 work={STATE_DIR}/apt; shift
 mkdir -p "$work"
-compile() {{ python3 -m compileall -q "$@" /usr/lib/python3/dist-packages >/dev/null 2>&1 || :; }}
+compile() {{
+    [ -e "$work/queue" ] || return 0
+    mv "$work/queue" "$work/batch"
+    sed -n 's/^-p \\([^ ]*\\)$/\\1/p' "$work/batch" | xargs -r dpkg -L |
+        grep '^/usr/lib/.*[.]py$' | python3 -m compileall -q "$@" -i - >/dev/null 2>&1 || :
+    grep -v '^-p [^ ]*$' "$work/batch" | xargs -r -L 1 py3compile || :
+}}
 finish() {{
     rm -rf "$work"
     if grep -qs "made by rdeploy" {_POLICY}; then rm -f {_POLICY}; fi
@@ -42,14 +49,17 @@ dpkg --configure -a --force-confold
 set -- install -o Dpkg::Options::=--force-confold "$@"
 if [ "$fast" = yes ]; then
     mkdir -p "$work/bin"
-    printf '#!/bin/sh\\nexit 0\\n' >"$work/bin/py3compile"
-    chmod 755 "$work/bin/py3compile"
+    printf '#!/bin/sh\\necho "$*" >>%s/queue\\n' "$work" >"$work/bin/py3compile"
+    printf '#!/bin/sh\\ncase $* in *daemon-reload) ;; *) exec /bin/systemctl "$@" ;; esac\\n' \\
+        >"$work/bin/systemctl"
+    chmod 755 "$work/bin/py3compile" "$work/bin/systemctl"
     path=$work/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-    (while [ -e "$work/bin" ]; do compile; sleep 1; done) &
+    (while [ -e "$work/bin" ]; do compile; sleep 2; done) &
     apt_get -o Dpkg::Options::=--force-unsafe-io -o DPkg::Path="$path" "$@"
     rm -rf "$work/bin"
     wait
     compile -j 0
+    systemctl daemon-reload
 else
     apt_get "$@"
 fi

@@ -10,6 +10,7 @@ from rally_deploy.ssh.base import STATE_DIR, Shell
 
 # One call for all that need it, so that systemd starts them at the same time in its own order.
 _CONVERGE = f"""
+block=$1
 state={STATE_DIR}/units
 mkdir -p "$state"
 needed=
@@ -26,7 +27,8 @@ look() {{
 }}
 converge() {{
     [ -n "$needed" ] || return 0
-    systemctl restart $needed
+    systemctl daemon-reload
+    systemctl restart $block $needed
     for unit in $needed; do
         mv "$state/$unit.new" "$state/$unit"
         echo "started $unit"
@@ -70,20 +72,21 @@ class Unit:
     log_dir: str = "/var/log"
 
 
-def start(shell: Shell, units: Sequence[Unit], timeout_s: float = 120.0) -> list[str]:
-    """Start and enable them, those that run with the same files excepted; returns who was.
+def start(shell: Shell, units: Sequence[Unit], *, block: bool = False) -> list[str]:
+    """Begin to start and enable them, those that run with the same files excepted.
 
-    Waits for nothing but what systemd itself waits for.
+    Returns which were started; ``wait_up`` waits for one, ``block`` until systemd has them all up.
     """
     calls = "\n".join([*(" ".join(["look", u.name, *u.files]) for u in units), "converge"])
     try:
-        done = shell.script(_CONVERGE + calls, timeout_s=timeout_s, lock="units")
+        done = shell.script(
+            _CONVERGE + calls, "" if block else "--no-block", timeout_s=900, lock="units")
     except CommandFailed as error:
         raise _failure(shell, units, error) from error
     return [line.split()[1] for line in done.stdout.splitlines() if line.startswith("started ")]
 
 
-def wait_up(shell: Shell, unit: Unit, timeout_s: float = 120.0) -> None:
+def wait_up(shell: Shell, unit: Unit, timeout_s: float = 600.0) -> None:
     """Wait until the unit's port answers; HostError with its log's end if it does not."""
     done = shell.script(
         _WAIT, str(int(timeout_s)), unit.name, str(unit.port), "http" if unit.http else "tcp",

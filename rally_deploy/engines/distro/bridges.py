@@ -120,4 +120,4 @@ def make_bridges(cloud: Cloud, node: Node) -> None:
         File(SCRIPT, "\n".join(parts), 0o755), File(UNIT_FILE, _UNIT_TEXT),
     ])
     node.shell.run(["systemctl", "daemon-reload"])
-    start(node.shell, [Unit(UNIT, [SCRIPT])])
+    start(node.shell, [Unit(UNIT, [SCRIPT])], block=True)

@@ -78,6 +78,11 @@ class Cloud:
         """All in one: then nothing inside depends on the address."""
         return len(self.nodes) == 1
 
+    @property
+    def real(self) -> bool:
+        """Whether its servers are guests that can be reached."""
+        return self.has("nova") and self.virt_driver != "fake"
+
     def has(self, service: str) -> bool:
         return service in self.services
 

@@ -37,7 +37,7 @@ def set_up(cloud: Cloud) -> None:
     once(shell, "glance", """
     install -d -o glance -g glance -m 750 /var/lib/glance/images
     runuser -u glance -- glance-manage db_sync
-    """, version_of(shell, "glance-api"), timeout_s=300)
+    """, version_of(shell, "glance-api"), timeout_s=1800)
 
 
 def api_units(cloud: Cloud) -> list[Unit]:

@@ -55,9 +55,9 @@ def files(cloud: Cloud) -> list[File]:
 def start_all(cloud: Cloud) -> None:
     """Start them and wait until each takes connections."""
     shell = cloud.controller.shell
-    start(shell, units(), timeout_s=300)
+    start(shell, units())
     for unit in units():
-        wait_up(shell, unit, 180)
+        wait_up(shell, unit)
 
 
 def make_databases(cloud: Cloud) -> None:

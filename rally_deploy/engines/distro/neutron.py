@@ -127,7 +127,7 @@ def set_up(cloud: Cloud) -> None:
     once(shell, "neutron", f"""
     install -d -o neutron -g neutron /var/lib/neutron/tmp
     runuser -u neutron -- neutron-db-manage --config-file {CONFIG} --config-file {ML2} upgrade head
-    """, version_of(shell, "neutron-server"), timeout_s=600)
+    """, version_of(shell, "neutron-server"), timeout_s=1800)
 
 
 def api_units(cloud: Cloud) -> list[Unit]:

@@ -23,6 +23,7 @@ def files(cloud: Cloud) -> list[File]:
     node = cloud.controller
     return [
         File(CONFIG, ini.render(_config(cloud, node)), 0o640, "root:nova"),
+        *(_patience(unit) for unit in cloud.release.units["nova"]),
         *uwsgi_file(cloud, "nova-api", "nova"),
         *uwsgi_file(cloud, "nova-api-metadata", "nova"),
     ]
@@ -40,7 +41,7 @@ def compute_files(cloud: Cloud, node: Node, virt_driver: str) -> list[File]:
                 "cpu_mode": "none" if virt_driver == "qemu" else "host-model",
             },
         }
-    made = [File(COMPUTE_CONFIG, ini.render(driver))]
+    made = [File(COMPUTE_CONFIG, ini.render(driver)), _patience("nova-compute")]
     if not node.has("controller"):
         made.append(File(CONFIG, ini.render(_config(cloud, node)), 0o640, "root:nova"))
     if virt_driver != "fake":
@@ -52,6 +53,12 @@ def compute_files(cloud: Cloud, node: Node, virt_driver: str) -> list[File]:
             0o600,
         ))
     return made
+
+
+def _patience(unit: str) -> File:
+    """Systemd ends a service that is not up after 90 s: on a busy machine that is too soon."""
+    return File(f"/etc/systemd/system/{unit}.service.d/50-rdeploy.conf",
+                "# Written by rdeploy\n[Service]\nTimeoutStartSec=900\n")
 
 
 def _config(cloud: Cloud, node: Node) -> dict[str, dict[str, Any]]:
@@ -108,17 +115,17 @@ def set_up(cloud: Cloud) -> None:
     manage() { runuser -u nova -- nova-manage "$@"; }
     manage api_db sync
     manage cell_v2 map_cell0
-    cell=$(manage cell_v2 list_cells | tr -d ' ' | awk -F'|' '$2 == "cell1" {print $3}')
+    cell=$(mysql -N -B -e "SELECT uuid FROM nova_api.cell_mappings WHERE name = 'cell1'")
     if [ -z "$cell" ]; then manage cell_v2 create_cell --name=cell1
     else manage cell_v2 update_cell --cell_uuid "$cell"; fi
     manage db sync
-    """, version_of(shell, "nova-api"), timeout_s=600)
+    """, version_of(shell, "nova-api"), timeout_s=1800)
 
 
 def discover_hosts(cloud: Cloud) -> None:
     """Make computes that have reported known to the scheduler."""
     cloud.controller.shell.run(
-        ["nova-manage", "cell_v2", "discover_hosts"], user="nova", timeout_s=300)
+        ["nova-manage", "cell_v2", "discover_hosts"], user="nova", timeout_s=1800)
 
 
 def api_units(cloud: Cloud) -> list[Unit]:

@@ -31,7 +31,7 @@ def set_up(cloud: Cloud) -> None:
     """The tables."""
     shell = cloud.controller.shell
     once(shell, "placement", "runuser -u placement -- placement-manage db sync",
-         version_of(shell, "placement-api"), timeout_s=300)
+         version_of(shell, "placement-api"), timeout_s=1800)
 
 
 def api_units(cloud: Cloud) -> list[Unit]:

@@ -119,7 +119,7 @@ def remove(shell: Shell, jobs: Sequence[str], facts: Mapping[str, Any]) -> None:
         detached.end(shell, job)
         detached.forget(shell, job)
     ours = list(facts.get("packages", []))
-    shell.script(_STOP, timeout_s=300)
+    shell.script(_STOP, timeout_s=1800)
     shell.script(_NETWORKS, timeout_s=120)
     if "mariadb-server" not in ours or "rabbitmq-server" not in ours:
         names = " ".join(name for group in DATABASES.values() for name in group)
@@ -127,4 +127,4 @@ def remove(shell: Shell, jobs: Sequence[str], facts: Mapping[str, Any]) -> None:
     if ours:
         packages.purge(shell, ours)
     folders = [folder for package, folder in _FOLDERS.items() if package in ours]
-    shell.script(_FILES, " ".join(folders), " ".join(facts.get("users", [])), timeout_s=300)
+    shell.script(_FILES, " ".join(folders), " ".join(facts.get("users", [])), timeout_s=1800)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from rally_deploy.engines.distro import DistroEngine, engine
+from rally_deploy.engines.distro import DistroEngine, engine, readiness
 from rally_deploy.errors import CloudBroken, HostError
 from rally_deploy.model import Server, State
 from rally_deploy.serverprovider.base import ServerProvider
@@ -186,7 +186,7 @@ def test_computes_get_no_control_plane(make):
 
 
 def test_compute_that_does_not_report_is_named(make, monkeypatch):
-    monkeypatch.setattr(engine, "UP_TIMEOUT_S", 0)
+    monkeypatch.setattr(readiness, "TIMEOUT_S", 0)
     world = World(("host-0", "host-1", "host-2"), ("host-1",))
     deployment = make(world, {"amount": 3})
     with pytest.raises(CloudBroken, match="nova-compute on host-2 does not report"):

@@ -1,0 +1,53 @@
+"""Waits until every compute and agent reports, and says which one does not."""
+
+from __future__ import annotations
+
+from rally_deploy.deployment import Deployment
+from rally_deploy.engines.distro import neutron, nova
+from rally_deploy.engines.distro.cloud import Cloud
+from rally_deploy.errors import CloudBroken, WaitTimeout
+from rally_deploy.hosts.remote_cloud import RemoteCloud
+
+#: How long computes and agents may take until they report, once started.
+TIMEOUT_S = 600.0
+
+
+def wait_until_ready(deployment: Deployment, cloud: Cloud, remote: RemoteCloud) -> None:
+    """All services and agents up, every host known to the scheduler; CloudBroken names others."""
+    wanted = _expected(cloud)
+    hosts = {node.hostname.split(".")[0] for node in cloud.computes}
+    late: set[str] = set()
+
+    def all_up() -> bool:
+        up = {(s["name"], s["host"]) for s in remote.call("services_up") if s["up"]}
+        late.clear()
+        late.update(f"{name} on {host}" for name, host in wanted - up)
+        # Known to the scheduler is a host only after it has been discovered.
+        if late:
+            return False
+        known = {h["host"].split(".")[0] for h in remote.call("hypervisors") if h["up"]}
+        if hosts - known:
+            nova.discover_hosts(cloud)
+        late.update(f"the hypervisor of {host}" for host in hosts - known)
+        return not late
+
+    try:
+        deployment.wait(all_up, TIMEOUT_S, "computes and agents", interval_s=1)
+    except WaitTimeout as error:
+        raise CloudBroken(
+            "not all computes and agents have come up",
+            "\n".join(f"{name} does not report" for name in sorted(late)),
+            "their logs are below /var/log/nova and /var/log/neutron on that host; "
+            "then 'rdeploy resume'",
+        ) from error
+
+
+def _expected(cloud: Cloud) -> set[tuple[str, str]]:
+    expected = {
+        (name, cloud.controller.hostname) for name in ("nova-conductor", "nova-scheduler")
+    }
+    for node in cloud.nodes:
+        if node.has("compute"):
+            expected.add(("nova-compute", node.hostname))
+        expected |= {(unit.name, node.hostname) for unit in neutron.agent_units(cloud, node)}
+    return expected
