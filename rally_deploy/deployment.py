@@ -9,11 +9,9 @@ from __future__ import annotations
 import contextvars
 import copy
 import secrets as random
-import threading
 import time
 import uuid as uuids
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -21,12 +19,14 @@ from typing import Any, Protocol, TypeVar
 
 from rally_deploy import config as configs
 from rally_deploy.cancellation import Cancellation
-from rally_deploy.errors import Cancelled, EachFailed, WaitTimeout
-from rally_deploy.events import Event, Kind, NoWatcher, Output, Watcher
+from rally_deploy.config import unset_env
+from rally_deploy.errors import Cancelled, WaitTimeout
+from rally_deploy.events import Event, Kind, NoWatcher, Watcher
 from rally_deploy.ledger import Ledger
 from rally_deploy.masking import Mask
 from rally_deploy.model import DeploymentRecord, Server, State
-from rally_deploy.output_log import OutputLog
+from rally_deploy.observing import CommandObserver, PinnedHostKeys
+from rally_deploy.parallel import run_each
 from rally_deploy.ssh.base import HostKeys, Observer, Shell
 from rally_deploy.store import Store
 
@@ -152,6 +152,9 @@ class Deployment:
         if self.state is State.DESTROYED:
             return
         self.move(State.DESTROYING)
+        for place, text in unset_env(self.config):
+            self.note(f"{place}: {text} is not set; a removal that needs it will fail",
+                      warning=True)
         with self._ending_as_state():
             self.engine().cleanup()
             self._work.store.resources.assert_all_gone(self.uuid)
@@ -180,8 +183,11 @@ class Deployment:
 
     def ssh(self, server: Server) -> Shell:
         """The one pooled shell on this server."""
-        observer = _Observer(self, self._work)
-        return self._work.shells.get(server, observer, _HostKeys(self._work.store, self._top.uuid))
+        observer = CommandObserver(
+            self.uuid, self._work.watcher, self._work.mask, self.check_cancelled, _step.get
+        )
+        keys = PinnedHostKeys(self._work.store, self._top.uuid)
+        return self._work.shells.get(server, observer, keys)
 
     # Steps, events, parallel work, waits
 
@@ -230,35 +236,7 @@ class Deployment:
         Returns the results in the items' order. If any failed: Cancelled if one was cancelled,
         the error itself if there was one item, else one EachFailed with every result and failure.
         """
-        todo = list(items)
-        if not todo:
-            return []
-        results: dict[int, R] = {}
-        failures: dict[int, tuple[str, Exception]] = {}
-
-        def one(index: int) -> None:
-            item = todo[index]
-            try:
-                self.check_cancelled()
-                results[index] = work(item)
-            except Exception as error:
-                label = getattr(item, "label", None) or getattr(item, "name", None) or str(item)
-                failures[index] = (str(label), error)
-
-        width = min(limit or DEFAULT_WIDTH, len(todo))
-        with ThreadPoolExecutor(width, thread_name_prefix="each") as pool:
-            contexts = [contextvars.copy_context() for _ in todo]
-            for future in [
-                pool.submit(context.run, one, index) for index, context in enumerate(contexts)
-            ]:
-                future.result()
-        if failures:
-            errors = [error for _, error in failures.values()]
-            cancelled = next((e for e in errors if isinstance(e, Cancelled)), None)
-            if cancelled or len(todo) == 1:
-                raise cancelled or errors[0]
-            raise EachFailed(len(todo), results, dict(sorted(failures.items()))) from errors[0]
-        return [results[index] for index in range(len(todo))]
+        return run_each(work, list(items), limit or DEFAULT_WIDTH, self.check_cancelled)
 
     def wait(
         self,
@@ -304,39 +282,3 @@ class Deployment:
     @property
     def mask(self) -> Mask:
         return self._work.mask
-
-
-class _HostKeys:
-    """Pinned keys in the store, per top deployment."""
-
-    def __init__(self, store: Store, uuid: str) -> None:
-        self._store, self._uuid = store, uuid
-
-    def get(self, identity: str) -> str | None:
-        return self._store.host_keys.get(self._uuid, identity)
-
-    def pin(self, identity: str, key: str) -> str:
-        return self._store.host_keys.pin(self._uuid, identity, key)
-
-
-class _Observer:
-    """Passes a command's lines on to the server's log file and to the watcher."""
-
-    _locks = threading.Lock()
-
-    def __init__(self, deployment: Deployment, work: Workplace) -> None:
-        self._uuid, self._work = deployment.uuid, work
-        self._log = OutputLog(deployment.uuid)
-
-    def line(self, server: Server, line: str) -> None:
-        text = self._work.mask(line)
-        self._log.write(server.label, text)
-        self._work.watcher.output(Output(self._uuid, server.label, _step.get(), text))
-
-    def check(self) -> None:
-        self._work.cancellation.check()
-
-    def secrets(self) -> Sequence[str]:
-        return self._work.mask.values()
-
-

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from rally_deploy.config.document import Document, Path
+from rally_deploy.config.document import Document, Path, path_text
 from rally_deploy.errors import ConfigError, Problem
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -65,6 +65,13 @@ def substitute(tree: Any, values: Mapping[str, str]) -> Any:
 def resolve_env(tree: Any, environ: Mapping[str, str]) -> Any:
     """Replace ``${env:NAME}`` in every string; a missing variable is left as it is."""
     return map_strings(tree, lambda text: _replace("env", text, environ))
+
+
+def unset_env(resolved: Any) -> Iterator[tuple[str, str]]:
+    """The place and text of each ``${env:NAME}`` that :func:`resolve_env` had to leave."""
+    for path, text in each_string(resolved):
+        if has_env(text):
+            yield path_text(path), text
 
 
 def has_env(text: str) -> bool:

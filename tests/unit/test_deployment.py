@@ -197,3 +197,14 @@ def test_secrets_of_a_destroyed_deployment_are_forgotten(deployer, deployment):
     deployment.destroy()
     assert deployer.store.credentials.get(deployment.uuid) is None
     assert deployer.store.secrets.get(deployment.uuid, "admin_password") is None
+
+
+def test_destroy_warns_of_an_unset_variable_and_goes_on(deployer, config, recorder, world):
+    config["provider"]["password"] = "${env:RD_TEST_PASSWORD}"
+    deployment = open_deployment(deployer, config)
+    deployment.destroy()
+    warnings = [e.title for e in recorder.events if e.kind is Kind.WARNING]
+    assert warnings == [
+        "provider.password: ${env:RD_TEST_PASSWORD} is not set; a removal that needs it will fail"
+    ]
+    assert deployment.state is State.DESTROYED
