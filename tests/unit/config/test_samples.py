@@ -6,7 +6,9 @@ from rally_deploy import config
 from rally_deploy.plugins import Registry
 
 SAMPLES = sorted((Path(__file__).parents[3] / "samples" / "deployments").iterdir())
-ENVIRON = {"OS_PASSWORD": "a-password", "SSH_PASSWORD": "a-password"}
+ENVIRON = {
+    name: "a-password" for name in ("OS_PASSWORD", "SSH_PASSWORD", "ADMIN_PASSWORD")
+}
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
