@@ -6,9 +6,7 @@ from rally_deploy import config
 from rally_deploy.plugins import Registry
 
 SAMPLES = sorted((Path(__file__).parents[3] / "samples" / "deployments").iterdir())
-ENVIRON = {
-    name: "a-password" for name in ("OS_PASSWORD", "SSH_PASSWORD", "ADMIN_PASSWORD")
-}
+ENVIRON = dict.fromkeys(("OS_PASSWORD", "SSH_PASSWORD", "ADMIN_PASSWORD"), "a-password")
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
