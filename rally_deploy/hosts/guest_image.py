@@ -17,7 +17,7 @@ FOLDER = f"{STATE_DIR}/guest"
 
 #: In the order in which they are loaded; one that the kernel has built in is skipped.
 _MODULES = (
-    "af_packet", "failover", "net_failover", "virtio", "virtio_ring", "virtio_pci_legacy_dev",
+    "af_packet", "failover", "net_failover", "virtio_ring", "virtio", "virtio_pci_legacy_dev",
     "virtio_pci_modern_dev", "virtio_pci", "virtio_net", "virtio_blk", "rng-core", "virtio-rng",
 )
 
@@ -40,14 +40,15 @@ ip link set $nic up
 udhcpc -i $nic -b -t 5 -T 2 -A 2 -s /etc/udhcpc.sh >/dev/null 2>&1
 dropbear -R -s -E 2>/dev/null
 chmod 700 /root /root/.ssh
+# wget's own -T makes this busybox crash.
 (
     url=http://169.254.169.254/latest/meta-data
     n=0
-    until name=$(wget -q -T 10 -O - $url/local-hostname) || [ $n -ge 60 ]; do
+    until name=$(timeout 10 wget -q -O - $url/local-hostname) || [ $n -ge 60 ]; do
         sleep 1; n=$((n + 1))
     done
     hostname "${name:-guest}"
-    wget -q -T 10 -O /root/.ssh/authorized_keys $url/public-keys/0/openssh-key ||
+    timeout 10 wget -q -O /root/.ssh/authorized_keys $url/public-keys/0/openssh-key ||
         rm -f /root/.ssh/authorized_keys
     address=$(ip -4 -o addr show $nic | awk '{print $4}')
     echo "rdeploy guest $(hostname) is up at ${address:-no address}" >/dev/console
@@ -91,7 +92,7 @@ kernels=$(apt-cache depends "$kernel_package" |
 more=$(apt-cache depends $kernels |
     awk '$1 == "Depends:" && $2 ~ /^linux-modules-[0-9]/ {print $2}')
 apt-get -q -o Acquire::Retries=3 download $(printf '%s\n' $kernels $more | sort -u) \
-    busybox-static dropbear-bin $(apt-cache depends dropbear-bin |
+    busybox dropbear-bin $(apt-cache depends dropbear-bin |
         awk '$1 == "Depends:" && $2 ~ /^libtom/ {print $2}') cpio
 cd ..
 for deb in debs/*.deb; do dpkg-deb -x "$deb" root; done
@@ -100,7 +101,7 @@ mkdir -p tree/bin tree/usr/sbin tree/etc tree/modules tree/lib64 tree/root
 cp "$(find root -name busybox -type f -perm -1 | head -n 1)" tree/bin/busybox
 cp root/usr/sbin/dropbear tree/usr/sbin/
 libraries=$(dirname "$(find "$PWD/root" -name 'libtomcrypt.so*' | head -n 1)")
-LD_LIBRARY_PATH=$libraries ldd tree/usr/sbin/dropbear |
+LD_LIBRARY_PATH=$libraries ldd tree/usr/sbin/dropbear tree/bin/busybox |
     awk '/=> \//{print $3} /^[ \t]*\/lib/{print $1}' | while read -r library; do
     case $library in
     */ld-linux*) mkdir -p "tree$(dirname "$library")"; cp -L "$library" "tree$library" ;;

@@ -161,7 +161,7 @@ def test_second_run_installs_nothing(make, world):
 
 def test_fake_driver_builds_no_guest_and_needs_no_answer_of_one(make, world):
     make(world, virt_driver="fake").deploy()
-    assert "busybox-static" not in world.text()
+    assert "busybox dropbear-bin" not in world.text()
     assert "ssh_banner" not in world.calls
     assert "nova-compute-ironic" in world.text()
 
