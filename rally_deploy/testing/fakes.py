@@ -119,7 +119,7 @@ class FakeEngine(_InWorld, DeployEngine):
 
     def _install(self, server: Server) -> None:
         with self.deployment.step("install packages", server):
-            self.create("fake_packages", f"packages-{server.label[-1]}", self._make, on=server)
+            self.create("fake_packages", f"packages-{server.label}", self._make, on=server)
             if self.config["command"]:
                 self.deployment.ssh(server).run(self.config["command"])
 
