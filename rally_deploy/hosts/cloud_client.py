@@ -17,6 +17,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 _TRIES = 5
@@ -273,14 +274,19 @@ class Cloud:
     # How its parts are
 
     def services_up(self) -> list[dict[str, Any]]:
-        """Nova's services and Neutron's agents: name, host, up."""
+        """Nova's services and Neutron's agents: name, host, up, and when they were last seen.
+
+        ``seen`` is in seconds of the epoch by the cloud's clock; None before a second report.
+        """
         found = [
-            {"name": s["binary"], "host": s["host"], "up": s["state"] == "up"}
+            {"name": s["binary"], "host": s["host"], "up": s["state"] == "up",
+             "seen": _epoch(s["updated_at"])}
             for s in self.call("GET", "compute", "/os-services")["services"]
         ]
         if "network" in self._endpoints:
             found += [
-                {"name": a["binary"], "host": a["host"], "up": a["alive"]}
+                {"name": a["binary"], "host": a["host"], "up": a["alive"],
+                 "seen": _epoch(a["heartbeat_timestamp"])}
                 for a in self.call("GET", "network", "/v2.0/agents")["agents"]
             ]
         return found
@@ -316,6 +322,10 @@ class Cloud:
         while True:
             found = self.call("GET", "compute", f"/servers/{server}")["server"]
             if found["status"] in ("ACTIVE", "ERROR") or time.monotonic() > end:
+                if found["status"] == "ERROR" and not found.get("fault"):
+                    # The reason is written a moment after the status.
+                    time.sleep(2)
+                    found = self.call("GET", "compute", f"/servers/{server}")["server"]
                 addresses = [a["addr"] for net in found["addresses"].values() for a in net]
                 return {"status": found["status"], "addresses": addresses,
                         "fault": (found.get("fault") or {}).get("message", ""),
@@ -375,6 +385,12 @@ class Cloud:
                 pass
             time.sleep(0.5)
         return ""
+
+
+def _epoch(text: str | None) -> float | None:
+    if not text:
+        return None
+    return datetime.fromisoformat(text).replace(tzinfo=timezone.utc).timestamp()
 
 
 def _refused(error: OSError) -> bool:

@@ -47,6 +47,7 @@ chmod 700 /root /root/.ssh
     until name=$(timeout 10 wget -q -O - $url/local-hostname) || [ $n -ge 60 ]; do
         sleep 1; n=$((n + 1))
     done
+    name=${name%%.*}
     hostname "${name:-guest}"
     timeout 10 wget -q -O /root/.ssh/authorized_keys $url/public-keys/0/openssh-key ||
         rm -f /root/.ssh/authorized_keys

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from rally_deploy.deployment import Deployment
 from rally_deploy.engines.base import DeployEngine
 from rally_deploy.engines.distro import (
     bridges,
@@ -55,6 +56,11 @@ class DistroEngine(DeployEngine):
     """OpenStack from the distribution's own packages, all in one or controller and computes."""
 
     CONFIG_SCHEMA = schema.CONFIG_SCHEMA
+
+    def __init__(self, deployment: Deployment) -> None:
+        super().__init__(deployment)
+        #: (service, host) -> when this run started it, by the controller's clock.
+        self._started: dict[tuple[str, str], float] = {}
 
     @classmethod
     def check_config(cls, config: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
@@ -183,7 +189,7 @@ class DistroEngine(DeployEngine):
             module.set_up(cloud)
         with step(f"start {name}", node.server):
             units = module.api_units(cloud)
-            systemd.start(node.shell, units)
+            self._start(cloud, node, units)
             for unit in units:
                 if unit.port:
                     systemd.wait_up(node.shell, unit)
@@ -205,11 +211,16 @@ class DistroEngine(DeployEngine):
                 files += nova.compute_files(cloud, node, driver)
                 units += nova.compute_units(driver)
             put_all(node.shell, files)
-            systemd.start(node.shell, units)
+            self._start(cloud, node, units)
+
+    def _start(self, cloud: Cloud, node: Node, units: list[systemd.Unit]) -> None:
+        now = float(cloud.controller.shell.run(["date", "+%s"], quiet=True).stdout)
+        for name in systemd.start(node.shell, units):
+            self._started[name, node.hostname] = now
 
     def _ready(self, cloud: Cloud, remote: RemoteCloud) -> None:
         if cloud.has("nova"):
-            wait_until_ready(self.deployment, cloud, remote)
+            wait_until_ready(self.deployment, cloud, remote, self._started)
 
     # What is in it
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 from rally_deploy.deployment import Deployment
 from rally_deploy.engines.distro import neutron, nova
 from rally_deploy.engines.distro.cloud import Cloud
@@ -12,14 +15,24 @@ from rally_deploy.hosts.remote_cloud import RemoteCloud
 TIMEOUT_S = 600.0
 
 
-def wait_until_ready(deployment: Deployment, cloud: Cloud, remote: RemoteCloud) -> None:
-    """All services and agents up, every host known to the scheduler; CloudBroken names others."""
+def wait_until_ready(
+    deployment: Deployment, cloud: Cloud, remote: RemoteCloud,
+    started: Mapping[tuple[str, str], float],
+) -> None:
+    """All services and agents up, every host known to the scheduler; CloudBroken names others.
+
+    :param started: (service, host) -> when it was started, by the controller's clock: a report
+        from before does not count, since Nova and Neutron call a service up for a minute after it.
+    """
     wanted = _expected(cloud)
     hosts = {node.hostname.split(".")[0] for node in cloud.computes}
     late: set[str] = set()
 
     def all_up() -> bool:
-        up = {(s["name"], s["host"]) for s in remote.call("services_up") if s["up"]}
+        up = {
+            (s["name"], s["host"]) for s in remote.call("services_up")
+            if s["up"] and (s["seen"] or math.inf) >= started.get((s["name"], s["host"]), 0)
+        }
         late.clear()
         late.update(f"{name} on {host}" for name, host in wanted - up)
         # Known to the scheduler is a host only after it has been discovered.

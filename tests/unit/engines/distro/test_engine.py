@@ -45,6 +45,8 @@ class FakeServer(FakeShell):
             "--simulate": "Inst keystone (1)\nInst mariadb-server (2)\nInst sudo [1] (2)\n",
             "cut -d: -f1 /etc/passwd": "root\nmysql\n",
             'echo "$state"': "ended 0",
+            "date +%s": "1000",
+            "converge": "started nova-compute\n",
             "sys.exit(main(": lambda: self._cloud(),
             "cat /var/lib/rdeploy/done": (1, "", ""),
             "": "",
@@ -73,9 +75,12 @@ class World:
 
     def __init__(self, hosts=("host-0",), computes=("host-0",)):
         self.shells, self.calls, self.installed, self.look = {}, [], False, {}
-        up = [{"name": name, "host": "host-0", "up": True} for name in UP]
-        up += [{"name": "nova-compute", "host": host, "up": True} for host in computes]
-        up += [{"name": "neutron-linuxbridge-agent", "host": host, "up": True} for host in hosts]
+        up = [{"name": name, "host": "host-0", "up": True, "seen": None} for name in UP]
+        up += [
+            {"name": name, "host": host, "up": True, "seen": None}
+            for name, there in (("nova-compute", computes), ("neutron-linuxbridge-agent", hosts))
+            for host in there
+        ]
         self.answers = {
             "services_up": up,
             "hypervisors": [{"host": host, "up": True} for host in computes],
@@ -192,6 +197,15 @@ def test_compute_that_does_not_report_is_named(make, monkeypatch):
     with pytest.raises(CloudBroken, match="nova-compute on host-2 does not report"):
         deployment.deploy()
     assert deployment.state is State.FAILED
+
+
+def test_report_from_before_a_restart_does_not_count(make, monkeypatch, world):
+    monkeypatch.setattr(readiness, "TIMEOUT_S", 0)
+    for service in world.answers["services_up"]:
+        service["seen"] = 999.0
+    with pytest.raises(CloudBroken) as error:
+        make(world).deploy()
+    assert error.value.details == "nova-compute on host-0 does not report"
 
 
 def test_hypervisor_that_nova_does_not_know_is_discovered(make):
