@@ -42,10 +42,20 @@ def prove(deployment: Deployment, cloud: RemoteCloud, guest: Guest | None) -> Ma
         made = _part("no server can be created", cloud, "boot", name=name, image=guest.image,
                      flavor=guest.flavor, network=guest.network)
         try:
-            return _boots(deployment, cloud, guest, made["id"])
+            seen = _boots(deployment, cloud, guest, made["id"])
+            deployment.note(_told(guest, seen))
+            return seen
         finally:
             _part("the proof's server cannot be deleted", cloud, "remove_server",
                   server=made["id"])
+
+
+def _told(guest: Guest, seen: Mapping[str, Any]) -> str:
+    """What the user is told of the proof."""
+    text = f"Proved: a server of {guest.image} was booted on the new cloud"
+    if seen.get("banner"):
+        text += f" and answered on {seen['address']}:22 ({seen['banner'].strip()})"
+    return text + "."
 
 
 def _boots(
