@@ -102,7 +102,7 @@ class FakeEngine(_InWorld, DeployEngine):
 
     def deploy(self) -> dict[str, Any]:
         servers = self.create_servers()
-        self.deployment.each(self._install, servers)
+        self.deployment.each(self._install, list(enumerate(servers)))
         self.create("fake_record", "dns", self._make)
         for number, node in enumerate(self.config["nodes"]):
             self.deployment.child(f"node-{number}", node).deploy()
@@ -117,9 +117,10 @@ class FakeEngine(_InWorld, DeployEngine):
             "services": {"identity": "http://192.0.2.1/identity"},
         }
 
-    def _install(self, server: Server) -> None:
+    def _install(self, item: tuple[int, Server]) -> None:
+        number, server = item
         with self.deployment.step("install packages", server):
-            self.create("fake_packages", f"packages-{server.label}", self._make, on=server)
+            self.create("fake_packages", f"packages-{number}", self._make, on=server)
             if self.config["command"]:
                 self.deployment.ssh(server).run(self.config["command"])
 
