@@ -74,6 +74,12 @@ if [ -n "$nic" ] && [ "$nic" != {EXTERNAL_BRIDGE} ]; then
 fi
 """
 
+# Traffic between a router and its tenants comes through here too, bridged: not to be touched.
+MASQUERADE = (
+    f"-s {INSIDE.cidr} ! -d {INSIDE.cidr} -m physdev ! --physdev-is-bridged "
+    f"-m comment --comment {UNIT} -j MASQUERADE"
+)
+
 _INSIDE = f"""
 if ! ip link show {EXTERNAL_BRIDGE} >/dev/null 2>&1; then
     ip link add {EXTERNAL_BRIDGE} type bridge forward_delay 0 stp_state 0
@@ -83,7 +89,7 @@ ip link set {EXTERNAL_BRIDGE} up
 was={STATE_DIR}/ip_forward.distro
 [ -e $was ] || cat /proc/sys/net/ipv4/ip_forward >$was
 echo 1 >/proc/sys/net/ipv4/ip_forward
-rule="-s {INSIDE.cidr} ! -d {INSIDE.cidr} -m comment --comment {UNIT} -j MASQUERADE"
+rule="{MASQUERADE}"
 iptables -w 30 -t nat -C POSTROUTING $rule 2>/dev/null ||
     iptables -w 30 -t nat -A POSTROUTING $rule
 """

@@ -7,7 +7,7 @@ from typing import Any
 
 from rally_deploy.engines.distro.bridges import (
     EXTERNAL_BRIDGE,
-    INSIDE,
+    MASQUERADE,
     SCRIPT,
     TUNNEL_BRIDGE,
     UNIT,
@@ -61,8 +61,7 @@ for link in {TUNNEL_BRIDGE} {EXTERNAL_BRIDGE}; do
     if ip link show "$link" >/dev/null 2>&1 && [ -e {UNIT_FILE} ]; then ip link del "$link"; fi
 done
 if command -v iptables-save >/dev/null; then
-    iptables -w 30 -t nat -D POSTROUTING -s {INSIDE.cidr} ! -d {INSIDE.cidr} \
-        -m comment --comment {UNIT} -j MASQUERADE 2>/dev/null || :
+    iptables -w 30 -t nat -D POSTROUTING {MASQUERADE} 2>/dev/null || :
     for table in filter nat mangle raw; do
         iptables-save -t $table 2>/dev/null | grep -E 'neutron-(linuxbri|filter)' |
             grep '^-A' | sed 's/^-A/-D/' | while read -r rule; do
