@@ -59,7 +59,8 @@ def _command(ctx: click.Context, underline: str) -> Iterator[str]:
     yield _paragraphs(ctx.command.help or "")
     for parameter in ctx.command.get_params(ctx):
         record = parameter.get_help_record(ctx)
-        if record:
+        # Arguments stand in the usage line; newer releases of click list them here, too.
+        if record and isinstance(parameter, click.Option):
             yield f"``{record[0]}``\n    {record[1]}\n"
     if isinstance(ctx.command, click.Group):
         for name in ctx.command.list_commands(ctx):
