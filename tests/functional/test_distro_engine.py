@@ -71,7 +71,8 @@ def left_over():
     return {}
 
 
-@pytest.fixture(scope="module")
+# Of the class: it is destroyed before the next test looks at what it has left.
+@pytest.fixture(scope="class")
 def cloud(tmp_path_factory, lxc, openstack_command, left_over):
     rdeploy = Rdeploy(tmp_path_factory.mktemp("cloud") / "home")
     before = on_machine()
