@@ -24,7 +24,8 @@ KIND = "openstack_packages"
 #: Accounts that the packages make and leave behind.
 USERS = (
     "keystone", "glance", "placement", "nova", "neutron", "mysql", "rabbitmq", "epmd", "memcache",
-    "haproxy", "libvirt-qemu", "libvirt-dnsmasq", "swtpm", "tss", "uwsgi",
+    "haproxy", "radvd", "dnsmasq", "libvirt-qemu", "libvirt-dnsmasq", "swtpm", "tss", "uwsgi",
+    "messagebus", "polkitd",
 )
 
 #: Package -> folders that it fills and a purge leaves.
@@ -100,6 +101,13 @@ done
 rm -rf {STATE_DIR}/done {STATE_DIR}/units {STATE_DIR}/apt {STATE_DIR}/guest {STATE_DIR}/images
 rm -f {MARIADB_CONFIG}
 if grep -qs "made by rdeploy" /usr/sbin/policy-rc.d; then rm -f /usr/sbin/policy-rc.d; fi
+for name in nova neutron placement glance keystone; do
+    rm -f /etc/systemd/system/"$name"*.service.d/50-rdeploy.conf
+    rmdir /etc/systemd/system/"$name"*.service.d 2>/dev/null || :
+    find /etc/systemd/system -name "$name*.service" -xtype l -delete
+done
+systemctl daemon-reload
+rm -f {STATE_DIR}/locks/once-*.lock {STATE_DIR}/locks/units.lock
 rmdir {STATE_DIR}/locks {STATE_DIR} 2>/dev/null || :
 """
 
