@@ -45,7 +45,7 @@ def wait_until_ready(
         return not late
 
     try:
-        deployment.wait(all_up, TIMEOUT_S, "computes and agents", interval_s=1)
+        deployment.wait(all_up, TIMEOUT_S, "computes and agents", interval_s=2)
     except WaitTimeout as error:
         raise CloudBroken(
             "not all computes and agents have come up",
