@@ -1,0 +1,94 @@
+"""Packages, files and scripts that run once, on a server that only says what it was asked."""
+
+import pytest
+
+from rally_deploy.errors import CommandFailed, HostError
+from rally_deploy.hosts import packages, systemd
+from rally_deploy.hosts.files import File, once, put_all
+from tests.unit.engines.distro.fakes import FakeShell
+
+
+class Stamps(FakeShell):
+    """Keeps what is put below done/, and runs one script."""
+
+    def __init__(self, script=""):
+        super().__init__({
+            "cat /var/lib/rdeploy/done": lambda: (0 if self.stamp else 1, self.stamp, ""),
+            "put /var/lib/rdeploy/done": lambda: self._keep(),
+            "manage db": script,
+        })
+        self.stamp = ""
+
+    def _keep(self):
+        self.stamp = self.scripts[-1].splitlines()[-1]
+        return ""
+
+    @property
+    def runs(self):
+        return sum("manage db" in script for script in self.scripts)
+
+
+def test_script_that_ran_to_its_end_is_not_run_again():
+    shell = Stamps()
+    assert once(shell, "nova", "manage db sync", "26") is True
+    assert once(shell, "nova", "manage db sync", "26") is False
+    assert shell.runs == 1
+
+
+def test_script_is_run_again_for_another_version_of_the_package():
+    shell = Stamps()
+    once(shell, "nova", "manage db sync", "26")
+    assert once(shell, "nova", "manage db sync", "27") is True
+
+
+def test_script_that_failed_is_run_again():
+    shell = Stamps(script=(1, "", "no database"))
+    for _ in range(2):
+        with pytest.raises(CommandFailed):
+            once(shell, "nova", "manage db sync")
+    assert shell.runs == 2
+
+
+def test_files_are_put_with_their_modes_and_owners():
+    shell = FakeShell()
+    put_all(shell, [File("/etc/a/b.conf", "text\n", 0o640, "root:nova"), File("/etc/c", b"x")])
+    assert shell.files == {
+        "/etc/a/b.conf": ("text\n", 0o640, "root:nova"), "/etc/c": ("x", 0o644, "root:root")}
+
+
+def test_file_keeps_its_content_out_of_its_repr():
+    assert "S3cret" not in repr(File("/etc/a", "S3cret"))
+
+
+def test_missing_are_those_not_fully_installed():
+    shell = FakeShell({"dpkg-query": "ii  keystone\nun  nova-api\niF  glance-api\n"})
+    assert packages.missing(shell, ["keystone", "nova-api", "glance-api", "new"]) == [
+        "nova-api", "glance-api", "new"]
+
+
+def test_upgrade_of_what_is_there_does_not_count_as_new():
+    shell = FakeShell({"--simulate": "Inst a (1 Debian)\nInst b [1] (2 Debian)\nConf a (1)\n"})
+    assert packages.would_install(shell, ["a"]) == ["a"]
+
+
+def test_failed_installation_says_why_and_what_to_do():
+    shell = FakeShell({
+        'echo "$state"': "ended 100", "follow": "E: Unable to locate package nova\n", "": ""})
+    with pytest.raises(HostError) as error:
+        packages.install(shell, "rd-1-core", ["nova"])
+    assert "the installation of packages failed" in str(error.value)
+    assert "mirror" in error.value.remedy
+
+
+def test_service_that_does_not_answer_is_named_with_its_log():
+    shell = FakeShell({"/dev/tcp": (70, "", "nova-api failed"),
+                       "journalctl": "ImportError: no module named x\n"})
+    with pytest.raises(HostError, match=r"(?s)nova-api does not run.*ImportError") as error:
+        systemd.wait_up(shell, systemd.Unit("nova-api", port=8774))
+    assert "journalctl -u nova-api" in error.value.remedy
+
+
+def test_started_services_are_told():
+    shell = FakeShell({"converge": "started nova-compute\nCreated symlink\n"})
+    assert systemd.start(shell, [systemd.Unit("nova-compute", ["/etc/nova/nova.conf"])]) == [
+        "nova-compute"]
