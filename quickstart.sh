@@ -10,7 +10,7 @@ fi
 
 say "1/3 packages"
 install_packages python3-venv openssh-client lxc lxc-templates debootstrap rsync bridge-utils \
-    iptables dnsmasq-base uidmap iproute2
+    iptables dnsmasq-base uidmap iproute2 wget openssl ca-certificates
 say "2/3 rdeploy in .venv"
 make_venv .venv "."
 say "3/3 a cloud: rdeploy create --file samples/deployments/quickstart.json"
