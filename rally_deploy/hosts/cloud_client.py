@@ -378,7 +378,7 @@ class Cloud:
         while time.monotonic() < end:
             try:
                 with socket.create_connection((address, 22), timeout=5) as link:
-                    banner = link.recv(64).decode(errors="replace").strip()
+                    banner = link.recv(64).decode(errors="replace").partition("\r")[0].strip()
                     if banner.startswith("SSH-"):
                         return banner
             except OSError:
