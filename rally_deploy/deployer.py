@@ -16,7 +16,7 @@ from rally_deploy import config as configs
 from rally_deploy import lease
 from rally_deploy.cancellation import Cancellation
 from rally_deploy.deployment import Deployment, Shells, Workplace
-from rally_deploy.errors import Cancelled, DeploymentHeld, RallyDeployError, UsageError
+from rally_deploy.errors import DeploymentHeld, RallyDeployError, UsageError
 from rally_deploy.events import NoWatcher, Watcher
 from rally_deploy.holder import Holder
 from rally_deploy.masking import Mask
@@ -219,5 +219,3 @@ def _pool() -> Shells:
 
     return Pool()
 
-
-__all__ = ["Cancelled", "Deployer", "Overview"]

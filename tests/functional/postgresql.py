@@ -1,5 +1,6 @@
 """A PostgreSQL server of the test's own: Debian's package, a temporary folder, a unix socket."""
 
+import contextlib
 import glob
 import itertools
 import os
@@ -10,6 +11,8 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+import pytest
 
 #: Seconds after which the server ends, whatever has become of the test.
 LIFE_S = 1800
@@ -113,3 +116,18 @@ class Server:
     def stop(self):
         self._end()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def running_server(what):
+    """A server for the test ``what``; without Debian's package a skip, in CI a failure."""
+    if not programs():
+        text = f"{what}: needs Debian's package postgresql"
+        if os.environ.get("CI"):
+            pytest.fail(text)
+        pytest.skip(text)
+    server = Server()
+    try:
+        yield server
+    finally:
+        server.stop()

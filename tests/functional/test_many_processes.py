@@ -9,7 +9,7 @@ import pytest
 
 from rally_deploy.testing.fakes import plugin_path
 from rally_deploy.testing.world import World
-from tests.functional.postgresql import Server, programs
+from tests.functional.postgresql import running_server
 
 pytestmark = pytest.mark.functional
 
@@ -21,12 +21,8 @@ def database_url(request, tmp_path):
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/one.sqlite"
         return
-    if not programs():
-        text = "30 processes on PostgreSQL: needs Debian's package postgresql"
-        pytest.fail(text) if os.environ.get("CI") else pytest.skip(text)
-    server = Server()
-    yield server.new_database()
-    server.stop()
+    with running_server("30 processes on PostgreSQL") as server:
+        yield server.new_database()
 
 
 @pytest.mark.timeout(600)

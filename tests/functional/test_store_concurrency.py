@@ -19,7 +19,7 @@ from rally_deploy.errors import DeploymentHeld, IllegalTransition, UsageError
 from rally_deploy.events import Event, Kind
 from rally_deploy.model import ResourceState, State
 from rally_deploy.store import Store
-from tests.functional.postgresql import Server, programs
+from tests.functional.postgresql import running_server
 from tests.unit.store.conftest import vault  # noqa: F401
 from tests.unit.store.contract import first_revision, revision_of
 
@@ -34,14 +34,8 @@ fork = multiprocessing.get_context("fork")
 
 @pytest.fixture(scope="module")
 def server():
-    if not programs():
-        text = "a real server: needs Debian's package postgresql"
-        if os.environ.get("CI"):
-            pytest.fail(text)
-        pytest.skip(text)
-    server = Server()
-    yield server
-    server.stop()
+    with running_server("a real server") as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])

@@ -1,6 +1,5 @@
 """The store over a real PostgreSQL server: the same tests as over SQLite, and the server's own."""
 
-import os
 import threading
 import time
 
@@ -8,7 +7,7 @@ import pytest
 
 from rally_deploy.errors import StoreError
 from rally_deploy.store import Store
-from tests.functional.postgresql import Server, programs
+from tests.functional.postgresql import running_server
 from tests.unit.store.conftest import dead_owner, vault  # noqa: F401
 from tests.unit.store.contract import StoreContract, add
 
@@ -17,14 +16,8 @@ pytestmark = [pytest.mark.functional, pytest.mark.postgresql]
 
 @pytest.fixture(scope="module")
 def server():
-    if not programs():
-        text = "a real server: needs Debian's package postgresql"
-        if os.environ.get("CI"):
-            pytest.fail(text)
-        pytest.skip(text)
-    server = Server()
-    yield server
-    server.stop()
+    with running_server("a real server") as server:
+        yield server
 
 
 @pytest.fixture
