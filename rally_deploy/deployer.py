@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import uuid as uuids
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -85,14 +85,14 @@ class Deployer:
         cancelled deployment that can be resumed or destroyed (or nothing, with
         ``destroy_on_failure``).
         """
-        configs.validate(document, self.registry, self.environ)
+        warnings = configs.validate(document, self.registry, self.environ)
         uuid = str(uuids.uuid4())
         record = self.store.deployments.add(
             uuid, name or self._free_name(document, uuid), configs.plugin_name(document.data),
             document.data, owner=self._owner, lease_s=self._lease_s,
         )
         announce(record)
-        return self._deploy(record, timeout_s, destroy_on_failure)
+        return self._deploy(record, timeout_s, destroy_on_failure, [str(w) for w in warnings])
 
     def resume(
         self, wanted: str, timeout_s: float | None = None, destroy_on_failure: bool = False
@@ -135,10 +135,13 @@ class Deployer:
         return self.find(record.uuid)
 
     def _deploy(
-        self, record: DeploymentRecord, timeout_s: float | None, destroy_on_failure: bool
+        self, record: DeploymentRecord, timeout_s: float | None, destroy_on_failure: bool,
+        warnings: Iterable[str] = (),
     ) -> DeploymentRecord:
         try:
             with self._entity(record, timeout_s) as deployment:
+                for warning in warnings:
+                    deployment.note(warning, warning=True)
                 deployment.deploy()
         except DeploymentHeld:
             raise

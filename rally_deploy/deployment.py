@@ -24,7 +24,7 @@ from rally_deploy.errors import Cancelled, WaitTimeout
 from rally_deploy.events import Event, Kind, NoWatcher, Watcher
 from rally_deploy.ledger import Ledger
 from rally_deploy.masking import Mask
-from rally_deploy.model import DeploymentRecord, Server, State
+from rally_deploy.model import DeploymentRecord, Resource, Server, State
 from rally_deploy.observing import CommandObserver, PinnedHostKeys
 from rally_deploy.parallel import run_each
 from rally_deploy.ssh.base import HostKeys, Observer, Shell
@@ -35,6 +35,9 @@ R = TypeVar("R")
 
 #: How many items ``each`` works on at the same time unless told otherwise.
 DEFAULT_WIDTH = 50
+
+#: The key of a nested deployment's stored config that holds what its outer engine handed on.
+_HANDED = "handed_on"
 
 _step: contextvars.ContextVar[str] = contextvars.ContextVar("step", default="")
 
@@ -83,8 +86,12 @@ class Deployment:
         self.uuid = record.uuid
         self.name = record.name
         self.owner = owner
-        self.raw_config: Mapping[str, Any] = workplace.store.deployments.config(record.uuid)
+        stored = workplace.store.deployments.config(record.uuid)
+        #: What an outer engine handed on of its controller: name -> text, secrets among them.
+        self.handed: Mapping[str, str] = stored.pop(_HANDED, {})
+        self.raw_config: Mapping[str, Any] = stored
         self.config: Mapping[str, Any] = configs.resolve_env(self.raw_config, workplace.environ)
+        workplace.mask.add(v for k, v in self.handed.items() if configs.sounds_secret(k))
         self.ledger = Ledger(workplace.store, record.uuid, owner)
         workplace.mask.add(configs.secret_values(self.config, workplace.registry))
 
@@ -100,15 +107,33 @@ class Deployment:
     def engine(self) -> Any:
         return self._work.registry.engine(configs.plugin_name(self.config))(self)
 
-    def child(self, name: str, config: Mapping[str, Any]) -> Deployment:
-        """A nested deployment with a row, ledger and state of its own, made on first call."""
+    def child(
+        self, name: str, config: Mapping[str, Any], handed: Mapping[str, str] | None = None,
+        servers: Sequence[Server] | None = None,
+    ) -> Deployment:
+        """A nested deployment with a row, ledger and state of its own, made on first call.
+
+        :param config: its engine's block, ``${env:...}`` unread.
+        :param handed: what its engine finds as ``deployment.handed``.
+        :param servers: of ours, that take the place of its engine's provider.
+        """
         full = f"{self.name}/{name}"
+        store = self._work.store.deployments
+        stored = dict(config)
+        if handed:
+            stored[_HANDED] = dict(handed)
+        if servers is not None:
+            stored["provider"] = {
+                "type": "GivenServers", "servers": [server.to_dict() for server in servers]
+            }
         found = next((r for r in self._children() if r.name == full), None)
         if found is None:
-            found = self._work.store.deployments.add(
-                str(uuids.uuid4()), full, configs.plugin_name(config), config,
+            found = store.add(
+                str(uuids.uuid4()), full, configs.plugin_name(config), stored,
                 owner=self._work.owner, lease_s=self._work.lease_s, parent_uuid=self.uuid,
             )
+        elif found.state is not State.READY and store.config(found.uuid) != stored:
+            store.reconfigure(found.uuid, stored)
         return Deployment(self._work, found, self._top)
 
     def children(self) -> list[Deployment]:
@@ -177,6 +202,14 @@ class Deployment:
     def record_servers(self, servers: Sequence[Server]) -> None:
         """Keep the servers for ``show``, ``ssh`` and ``logs``."""
         self._work.store.servers.replace(self.uuid, servers)
+
+    def result(self) -> Mapping[str, Any]:
+        """What the engine's ``deploy`` has returned: admin, users, services; empty before."""
+        return self._work.store.credentials.get(self.uuid) or {}
+
+    def family_resources(self, kind: str) -> list[Resource]:
+        """What may exist of this kind in the whole tree that this deployment is a part of."""
+        return self._work.store.resources.list_family(self._top.uuid, kind)
 
     def servers(self) -> list[Server]:
         return self._work.store.servers.list(self.uuid)

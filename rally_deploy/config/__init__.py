@@ -3,7 +3,13 @@
 Importing this is cheap: YAML and JSON schema are imported by what needs them.
 """
 
-from rally_deploy.config.blocks import mask_secrets, normalize, plugin_name, secret_values
+from rally_deploy.config.blocks import (
+    mask_secrets,
+    normalize,
+    plugin_name,
+    secret_values,
+    sounds_secret,
+)
 from rally_deploy.config.cloud import cloud_result
 from rally_deploy.config.document import Document, Position, path_text
 from rally_deploy.config.parse import load, parse
@@ -12,6 +18,6 @@ from rally_deploy.config.validate import validate
 
 __all__ = [
     "Document", "Position", "cloud_result", "load", "mask_secrets", "normalize", "parse",
-    "path_text", "plugin_name", "resolve_env", "secret_values", "substitute", "unset_env",
-    "validate",
+    "path_text", "plugin_name", "resolve_env", "secret_values", "sounds_secret", "substitute",
+    "unset_env", "validate",
 ]

@@ -41,21 +41,27 @@ def validate(
     registry: Registry,
     environ: Mapping[str, str],
     kind: str = "engine",
-) -> None:
+) -> list[Problem]:
     """Look at the whole tree, nested plugins' blocks too; touches nothing outside.
 
-    Raises one ConfigError that holds every mistake, in the order of the file.
+    Raises one ConfigError that holds every mistake, in the order of the file. Returns what is no
+    mistake but should be known: keys that have no effect any more, say.
     """
     if not isinstance(document, Document):
         document = Document(document)
-    problems = list(_no_json(document))
+    problems, warnings = list(_no_json(document)), []
     if not problems:
         check = _Check(document, registry, environ)
         check.block((), document.data, kind)
-        problems = check.problems
+        problems, warnings = check.problems, check.warnings
     if problems:
-        problems.sort(key=lambda problem: (problem.line, problem.column))
-        raise ConfigError(list(dict.fromkeys(problems)), document.source)
+        raise ConfigError(_in_order(problems), document.source)
+    return _in_order(warnings)
+
+
+def _in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Each once, in the order of the file."""
+    return sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.column))
 
 
 def _no_json(document: Document) -> Iterator[Problem]:
@@ -89,6 +95,7 @@ class _Check:
         self._document, self._registry = document, registry
         self._unread: set[Path] = set()
         self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
         for path, problem in env_problems(document, environ):
             self._unread.add(path)
             self.problems.append(problem)
@@ -179,15 +186,17 @@ class _Check:
     def _own_check(
         self, path: Path, plugin: type, block: Any, renamed: Mapping[Path, Path]
     ) -> None:
-        """The rules that a plugin's schema cannot say."""
-        check = getattr(plugin, "check_config", None)
-        if check is None:
-            return
+        """The rules that a plugin's schema cannot say, and its warnings."""
         whole = tidy(block, plugin.CONFIG_SCHEMA, defaults=True)  # type: ignore[attr-defined]
-        self._add(path, [
-            Mistake(parse_path(where), self._mask(str(message)))
-            for where, message in check(whole)
-        ], renamed)
+
+        def said(method: str) -> list[Mistake]:
+            found = getattr(plugin, method, lambda config: ())(whole)
+            return [Mistake(parse_path(w), self._mask(str(message))) for w, message in found]
+
+        self._add(path, said("check_config"), renamed)
+        for warning in said("config_warnings"):
+            real = (*path, *raw_path(warning.path, renamed))
+            self.warnings.append(self._document.problem(real, warning.message))
 
     def _add(
         self, path: Path, wrong: Iterable[Mistake], renamed: Mapping[Path, Path]

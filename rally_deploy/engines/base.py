@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from rally_deploy.config import normalize
 from rally_deploy.errors import LeftOver
@@ -34,6 +35,39 @@ class DeployEngine(ResourceOwner):
             "users": [...], "services": {type: url}}``; Rally's
             ``{"openstack": [{"admin", "users"}]}`` is taken too.
         """
+
+    # What outer engines (MultihostEngine, LxcEngine) ask; each has an answer that does no harm.
+
+    def hand_on(self) -> dict[str, str]:
+        """What nodes outside may need of this cloud, for ``{name}`` in their configs.
+
+        Asked of a deployment that is ready. The names begin with ``controller_``; see
+        docs/config.rst. An engine adds what only it knows (passwords, the broker's URL).
+        """
+        servers, admin = self.deployment.servers(), self.deployment.result().get("admin") or {}
+        url = str(admin.get("auth_url", ""))
+        address = servers[0].host if servers else urlsplit(url).hostname or ""
+        return {"controller_ip": address, "controller_auth_url": url}
+
+    def compute_hosts(self) -> list[str]:
+        """Names under which the computes of this deployment report to Nova, once deployed."""
+        return []
+
+    def admit(self, hosts: Sequence[str]) -> None:
+        """Make computes of other deployments a part of this cloud; wait until all are up.
+
+        Raises CloudBroken that names those that are not.
+        """
+
+    def clone_script(self) -> str:
+        """What makes a clone of this deployment's server a node of its own.
+
+        A shell script that runs as root in each clone, at each boot, before any service of the
+        cloud starts. ``$1`` and ``$2`` are the old and the new host name, ``$3`` and ``$4`` the
+        old and the new address; on the first server itself they are equal. The host name, machine
+        id, SSH host keys and /etc/hosts are new already. It must be harmless when run again.
+        """
+        return ""
 
     def delete(self, resource: Resource) -> None:
         raise NotImplementedError(f"{type(self).__name__} recorded {resource.kind} without delete")

@@ -98,6 +98,13 @@ class Deployments:
         config: dict[str, Any] = json.loads(self._vault.decrypt(sealed))
         return config
 
+    def reconfigure(self, uuid: str, config: Mapping[str, Any]) -> None:
+        """Replace the config of a nested deployment, whose outer one has made it anew."""
+        from rally_deploy.store import rows
+
+        sealed = self._vault.encrypt(json.dumps(config))
+        self._db.write(lambda connection: rows.reconfigure(connection, uuid, sealed))
+
     def move(
         self, uuid: str, to: State, *, owner: str, lease_s: float, error: str = ""
     ) -> DeploymentRecord:

@@ -108,6 +108,11 @@ class Resources:
             conditions.append(_alive)
         return self._select(*conditions)
 
+    def list_family(self, deployment_uuid: str, kind: str) -> Found:
+        """What is not gone of this kind, in a deployment and all nested ones."""
+        family = trees.family(deployment_uuid)
+        return self._select(_table.c.deployment_uuid.in_(family), _table.c.kind == kind, _alive)
+
     def all_alive(self) -> Found:
         """What is not gone, over all deployments."""
         return self._select(_alive)

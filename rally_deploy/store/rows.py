@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from rally_deploy.errors import NoSuchDeployment
 from rally_deploy.model import DeploymentRecord, State
@@ -71,6 +71,12 @@ def config(connection: Connection, uuid: str) -> str:
     if sealed is None:
         raise NoSuchDeployment(uuid)
     return str(sealed)
+
+
+def reconfigure(connection: Connection, uuid: str, sealed: str) -> None:
+    table = schema.configs
+    connection.execute(
+        update(table).where(table.c.deployment_uuid == uuid).values(config_sealed=sealed))
 
 
 def forget_secrets(connection: Connection, uuid: str) -> None:

@@ -7,6 +7,7 @@ import click
 from rally_deploy.cli.ending import tell
 from rally_deploy.cli.options import ConfigFile
 from rally_deploy.cli.settings import Settings, pass_settings
+from rally_deploy.cli.table import clean
 from rally_deploy.cli.variables import parse_variables
 from rally_deploy.errors import RallyDeployError
 
@@ -30,10 +31,12 @@ def command(settings: Settings, files: tuple[str, ...], variables: tuple[str, ..
     registry, values, code = Registry(), parse_variables(variables), 0
     for path in files:
         try:
-            config.validate(config.load(path, values), registry, os.environ)
+            warnings = config.validate(config.load(path, values), registry, os.environ)
         except RallyDeployError as error:
             tell(error, settings)
             code = 2
         else:
+            for warning in warnings:
+                click.echo(f"warning: {clean(str(warning))}", err=True)
             click.echo(f"{path}: ok")
     return code
