@@ -58,6 +58,7 @@ class Container:
     gateway: str = ""
     nameservers: str = "host"  # separated by spaces; "host": those of the host
     lines: Sequence[str] = ()  # for its LXC configuration, as they are
+    whole: bool = False  # a root of its own, even where it could be an overlay over the base's
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,8 @@ def clone(shell: Shell, container: Container, authorized_key: str) -> str:
     with _foreign_container(shell, c.name):
         made = shell.script(
             scripts.MAKE, c.name, c.base, c.hostname, c.bridge, c.mac, c.veth, c.address,
-            c.gateway, c.nameservers, authorized_key, "\n".join(c.lines), timeout_s=900,
+            c.gateway, c.nameservers, authorized_key, "\n".join(c.lines),
+            "whole" if c.whole else "", timeout_s=900,
         )
     return made.stdout.split()[-1]
 

@@ -31,6 +31,11 @@ def base36(number: int) -> str:
     return text
 
 
+def name_part(text: str) -> str:
+    """A prefix from a config as a part of a container's name, which is a host name too."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
+
+
 @dataclass(frozen=True)
 class Attachment:
     """The network that a host's containers are on. No ``cidr``: its own DHCP gives addresses."""

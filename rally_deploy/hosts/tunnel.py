@@ -33,15 +33,29 @@ has type gre local 192.0.2.1 remote 192.0.2.2
 if command -v wg >/dev/null; then has type wireguard; fi
 """
 
+# An end between the same outer addresses that somebody else has made: there can be no second one.
+_THERE_ALREADY = """
+there_already() {
+    if [ "$1" = wireguard ]; then wg show all listen-port | awk -v p="$4" '$2 == p {print $1}'
+    else ip -d -o link show type "$1" | awk -v ends=" remote $3 local $2 " \\
+        'index($0, ends) {sub("[:@].*", "", $2); print $2}'
+    fi 2>/dev/null | head -n 1
+}
+add_route() { [ -n "$(ip -4 route show "$1" via "$2")" ] || ip route add "$1" via "$2" dev "$3"; }
+"""
+
+#: DELETE name device [network gateway]...
 _DELETE = f"""
 {HOST_LOCK}
 {FORWARDING}
 {DROP_RULES}
 drop_rules "$1"
+name=$1 device=$2; shift 2
+while [ $# -gt 0 ]; do ip -4 route del "$1" via "$2" 2>/dev/null || :; shift 2; done
 {REMOVE_LINK}
-remove_link "$2" "$1"
-rm -f "/run/$1.wireguard" "/run/$1.far.wireguard"
-leave_forwarding "$1"
+remove_link "$device" "$name"
+rm -f "/run/$name.wireguard" "/run/$name.far.wireguard"
+leave_forwarding "$name"
 """
 
 
@@ -67,23 +81,31 @@ class Tunnel:
         """The same tunnel as the other side has to make it."""
         return Tunnel(self.type, device, self.there, self.here, networks, key_file, peer)
 
+    @property
+    def port(self) -> int:
+        """Of WireGuard, which needs one of its own for each tunnel of a host."""
+        return _WIREGUARD_PORT + self.inner.identifier % 8192
+
+    def routes(self) -> list[list[str]]:
+        """What leads through it: network and gateway of each."""
+        return [[network, self.inner.there] for network in self.networks]
+
     def commands(self) -> list[str]:
         """The commands that make this end."""
-        inner, device = self.inner, self.device
+        inner, device, port = self.inner, self.device, str(self.port)
         lines = [
             ["ip", "link", "add", device, "type", self.type, *self._options()],
             ["ip", "addr", "add", f"{inner.here}/{inner.prefix}", "dev", device],
             ["ip", "link", "set", device, "up"],
         ]
         if self.type == "wireguard":
-            port = str(_WIREGUARD_PORT + inner.identifier % 8192)
             lines.insert(1, [
                 "wg", "set", device, "listen-port", port, "private-key", self.key_file,
                 "peer", self.peer, "allowed-ips", "0.0.0.0/0", "endpoint", f"{self.there}:{port}",
             ])
         lines += [
-            ["ip", "route", "add", network, "via", inner.there, "dev", device]
-            for network in self.networks
+            ["ip", "route", "add", network, "via", gateway, "dev", device]
+            for network, gateway in self.routes()
         ]
         return [shlex.join(line) for line in lines]
 
@@ -126,21 +148,37 @@ def address_towards(shell: Shell, there: str) -> str:
     return words[words.index("src") + 1]
 
 
-def make_tunnel(shell: Shell, name: str, tunnel: Tunnel, source: str) -> None:
-    """Make this end; packets from ``source`` go through it with their own addresses."""
+def make_tunnel(shell: Shell, name: str, tunnel: Tunnel, sources: Sequence[str]) -> str:
+    """Make this end; packets from ``sources`` go through it with their own addresses.
+
+    Returns the device: of an end that somebody has made before, only what lacks is added to it.
+    """
+    t = tunnel
+    look = shlex.join(["there_already", t.type, t.here, t.there, str(t.port)])
     text = "\n".join([
-        HOST_LOCK, FORWARDING,
-        f"if ip link show dev {tunnel.device} 2>/dev/null >&2; then exit 65; fi",
-        tunnel.commands()[0], f'ip link set {tunnel.device} alias "$1"',
-        *tunnel.commands()[1:], 'use_forwarding "$1"',
-        f'tag="-o {tunnel.device} -m comment --comment $1"',
-        f"iptables -w 30 -t nat -I POSTROUTING -s {source} $tag -j ACCEPT",
+        HOST_LOCK, FORWARDING, _THERE_ALREADY,
+        f"if ip link show dev {t.device} 2>/dev/null >&2; then exit 65; fi",
+        f"device=$({look})",
+        'if [ -n "$device" ]; then',
+        *(f'add_route {network} {way} "$device"' for network, way in t.routes()), ":",
+        "else",
+        f"device={t.device}",
+        t.commands()[0], f'ip link set {t.device} alias "$1"', *t.commands()[1:],
+        "fi",
+        'use_forwarding "$1"',
+        'tag="-o $device -m comment --comment $1"',
+        *(f"iptables -w 30 -t nat -I POSTROUTING -s {source} $tag -j ACCEPT"
+          for source in sources),
+        'echo "through $device"',
     ])
-    with foreign_device(shell, tunnel.device):
-        shell.script(text, name)
+    with foreign_device(shell, t.device):
+        made = shell.script(text, name)
+    return made.stdout.split()[-1]
 
 
-def delete_tunnel(shell: Shell, name: str, device: str) -> None:
-    """Remove one end and its firewall rules; absent is success."""
+def delete_tunnel(
+    shell: Shell, name: str, device: str, routes: Sequence[Sequence[str]] = ()
+) -> None:
+    """Remove one end, its routes and firewall rules; absent is success."""
     with foreign_device(shell, device):
-        shell.script(_DELETE, name, device)
+        shell.script(_DELETE, name, device, *(word for route in routes for word in route))

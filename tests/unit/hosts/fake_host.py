@@ -84,6 +84,7 @@ class FakeHost(Shell):
 
     def do_make_tunnel(self, name):
         self.things.add(name)
+        return "through rdx"
 
     def do_remove(self, name, *_):
         self.things.discard(name)
