@@ -18,14 +18,18 @@ def cloud_result(result: Any) -> dict[str, Any]:
     """``{"admin": {...} or None, "users": [...], "services": {type: url}}`` of any form of it.
 
     Rally's ``{"openstack": [{"admin", "users"}]}`` and Credentials in place of dicts are taken.
-    Every user has all fields of :class:`~rally_deploy.model.Credentials`. Raises PluginBroken.
+    Every user has all fields of :class:`~rally_deploy.model.Credentials`. An admin that is None,
+    and no users, say that it is no cloud by itself: a node of one. Raises PluginBroken.
     """
     cloud = result
     if isinstance(cloud, Mapping) and "openstack" in cloud:
         cloud = cloud["openstack"]
     if isinstance(cloud, (list, tuple)) and len(cloud) == 1:
         cloud = cloud[0]
-    if not isinstance(cloud, Mapping) or not (cloud.get("admin") or cloud.get("users")):
+    if not isinstance(cloud, Mapping):
+        raise _broken("it has neither an admin nor users")
+    node = "admin" in cloud and cloud["admin"] is None
+    if not (cloud.get("admin") or cloud.get("users") or node):
         raise _broken("it has neither an admin nor users")
     users = cloud.get("users") or []
     if not isinstance(users, (list, tuple)):

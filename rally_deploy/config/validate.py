@@ -177,23 +177,30 @@ class _Check:
             errors, lambda where: (*path, *raw_path(where, renamed)) in self._from_env)
         self._add(path, wrong, renamed)
         if not any(where[: len(path)] == path for where in self._unread) and not wrong:
-            self._own_check(path, plugin, block, renamed)
+            self._own_check(path, plugin, block, renamed, asked, placeholders)
         for where, _, schemas in nested_blocks(tidied, known):
             real = raw_path(where, renamed)
             raw = self._at((*path, *real), self._document.data)
             self.block((*path, *real), raw, str(schemas.get("x-plugin")), schemas, placeholders)
 
     def _own_check(
-        self, path: Path, plugin: type, block: Any, renamed: Mapping[Path, Path]
+        self, path: Path, plugin: type, block: Any, renamed: Mapping[Path, Path],
+        asked: Subschemas | None, placeholders: Sequence[str],
     ) -> None:
         """The rules that a plugin's schema cannot say, and its warnings."""
-        whole = tidy(block, plugin.CONFIG_SCHEMA, defaults=True)  # type: ignore[attr-defined]
+        schema: Schema = plugin.CONFIG_SCHEMA  # type: ignore[attr-defined]
+        whole = tidy(block, schema, defaults=True)
+        for key, wanted in schema.get("properties", {}).items():
+            if isinstance(wanted, Mapping) and wanted.get("x-handed") in placeholders:
+                whole.setdefault(key, _ANY_ADDRESS)
 
         def said(method: str) -> list[Mistake]:
             found = getattr(plugin, method, lambda config: ())(whole)
             return [Mistake(parse_path(w), self._mask(str(message))) for w, message in found]
 
-        self._add(path, said("check_config"), renamed)
+        role = asked.get("x-plugin-role") if asked else None
+        for method in ("check_config", *([f"check_as_{role}"] if role else [])):
+            self._add(path, said(method), renamed)
         for warning in said("config_warnings"):
             real = (*path, *raw_path(warning.path, renamed))
             self.warnings.append(self._document.problem(real, warning.message))

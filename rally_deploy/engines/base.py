@@ -46,7 +46,9 @@ class DeployEngine(ResourceOwner):
         """
         servers, admin = self.deployment.servers(), self.deployment.result().get("admin") or {}
         url = str(admin.get("auth_url", ""))
-        address = servers[0].host if servers else urlsplit(url).hostname or ""
+        # With its SSH port forwarded a container's host is not its own address.
+        address = str(servers[0].facts.get("address") or servers[0].host) if servers \
+            else urlsplit(url).hostname or ""
         return {"controller_ip": address, "controller_auth_url": url}
 
     def compute_hosts(self) -> list[str]:
@@ -75,7 +77,7 @@ class DeployEngine(ResourceOwner):
     def create_servers(self, key: str = "provider") -> list[Server]:
         """The servers of the provider in this block, recorded for ``show`` and ``ssh``."""
         provider = self.deployment.provider(self.config[key])
-        servers = provider.create_servers()
+        servers: list[Server] = provider.provide()
         self.deployment.record_servers(servers)
         self.deployment.move(State.DEPLOYING)
         return servers

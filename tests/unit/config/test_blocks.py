@@ -196,6 +196,12 @@ def test_cloud_result_without_admin_has_users():
     assert found["services"] == {"a": "b"}
 
 
+def test_cloud_result_of_a_node_has_nobody():
+    assert config.cloud_result({"admin": None, "users": []}) == {
+        "admin": None, "users": [], "services": {},
+    }
+
+
 @pytest.mark.parametrize("result", [
     None, {}, [], "x", {"admin": {}}, {"openstack": []}, {"admin": {"username": "u"}},
     {"users": "x"}, {"users": ["x"]},
