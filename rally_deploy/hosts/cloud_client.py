@@ -291,6 +291,26 @@ class Cloud:
             ]
         return found
 
+    def catalog(self) -> dict[str, str]:
+        """Type of service -> its URL."""
+        self.token()
+        return dict(sorted(self._endpoints.items()))
+
+    def guests(self) -> dict[str, Any]:
+        """What a server can be made of, the smallest first: images, flavors, networks' names."""
+        images = self.call("GET", "image", "/v2/images?status=active&limit=100")["images"]
+        flavors = self.call("GET", "compute", "/flavors/detail")["flavors"]
+        networks: list[dict[str, Any]] = []
+        if "network" in self._endpoints:
+            networks = self.call("GET", "network", "/v2.0/networks")["networks"]
+        bootable = [i for i in images if i["container_format"] not in ("aki", "ari")]
+        return {
+            "images": [i["name"] for i in sorted(bootable, key=lambda i: i["size"] or 0)],
+            "flavors": [f["name"] for f in sorted(flavors, key=lambda f: (f["ram"], f["disk"]))],
+            "networks": [n["name"] for n in networks
+                         if n["subnets"] and not n["router:external"]],
+        }
+
     def hypervisors(self) -> list[dict[str, Any]]:
         """The hosts that Nova can place servers on."""
         listed = self.call("GET", "compute", "/os-hypervisors")["hypervisors"]

@@ -1,25 +1,5 @@
-"""DevstackEngine: to be filled in by the next commits."""
+"""OpenStack by DevStack."""
 
-from __future__ import annotations
+from rally_deploy.engines.devstack.engine import DevstackEngine
 
-from collections.abc import Mapping
-from typing import Any
-
-from rally_deploy.engines.base import DeployEngine
-
-
-class DevstackEngine(DeployEngine):
-    """DevStack on any provider's servers."""
-
-    CONFIG_SCHEMA: Mapping[str, Any] = {
-        "type": "object",
-        "required": ["type"],
-        "additionalProperties": False,
-        "properties": {
-            "type": {"type": "string", "x-alias": ["name"], "description": "DevstackEngine"},
-        },
-        "examples": [{"type": "DevstackEngine"}],
-    }
-
-    def deploy(self) -> dict[str, Any]:
-        raise NotImplementedError
+__all__ = ["DevstackEngine"]

@@ -1,0 +1,188 @@
+"""The runbook: from bare servers to a cloud by DevStack that was seen to work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from rally_deploy.engines.base import DeployEngine
+from rally_deploy.engines.devstack import (
+    computes,
+    files,
+    firewall,
+    local_conf,
+    preflight,
+    prepare,
+    proof,
+    removal,
+    schema,
+    source,
+    stack,
+    written,
+)
+from rally_deploy.engines.devstack.clone_script import clone_script
+from rally_deploy.engines.devstack.node import Node
+from rally_deploy.errors import CloudBroken, RallyDeployError
+from rally_deploy.hosts.remote_cloud import RemoteCloud
+from rally_deploy.model import Resource, Server
+
+#: The names of the jobs that run on a server whatever becomes of our connection.
+JOBS = ("packages", "stack")
+
+#: What a compute reports to its controller under, in a nested deployment's facts.
+KIND = removal.KIND
+
+
+class DevstackEngine(DeployEngine):
+    """DevStack on any provider's servers, each stacked with the same local.conf."""
+
+    CONFIG_SCHEMA = schema.CONFIG_SCHEMA
+
+    @classmethod
+    def check_config(cls, config: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        return schema.mistakes(config)
+
+    @classmethod
+    def config_warnings(cls, config: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        return schema.warnings(config)
+
+    def deploy(self) -> dict[str, Any]:
+        step, each = self.deployment.step, self.deployment.each
+        servers = self.create_servers()
+        with step("look at the servers"):
+            nodes = each(self._look, servers)
+            preflight.require_own_names(nodes)
+        with step("run DevStack"):
+            each(self._node, nodes)
+        controller = next((n for n in nodes if written.read(n).is_controller), None)
+        if controller is None:
+            # A compute of another's cloud, which proves it.
+            return {"admin": None, "users": [], "services": {}}
+        login = written.login(controller, written.read(controller))
+        remote = RemoteCloud(controller.shell, login)
+        if len(nodes) > 1:
+            self._join(controller, remote, [n for n in nodes if n is not controller])
+        with step("prove that the cloud works"):
+            proof.prove_cloud(self.deployment, remote, self.config["prove"])
+        return {"admin": _outside(login), "users": [], "services": remote.call("catalog")}
+
+    # One server
+
+    def _look(self, server: Server) -> Node:
+        role = "compute" if self.deployment.handed else "all"
+        shell = self.deployment.ssh(server)
+        return preflight.look_at(server, shell, self.config["user"], role)
+
+    def _node(self, node: Node) -> None:
+        """One server from its bare system to the end of its stack.sh."""
+        ledger = self.deployment.ledger
+        known = any(row.key == node.hostname for row in ledger.alive(KIND))
+        self.create(
+            KIND, node.hostname, partial(self._make, node), on=node.server, adopt=True,
+            facts={} if known else removal.facts_before(node),
+        )
+
+    def _make(self, node: Node, row: Resource) -> Mapping[str, Any]:
+        step, server = self.deployment.step, node.server
+        with step("prepare the host", server):
+            removal.keep_settings(node, row.name)
+            prepare.trust_our_mirrors(node, self._machine_of(server))
+            prepare.install_packages(node, self._job("packages"))
+            prepare.make_account(node)
+            prepare.adapt(node)
+            firewall.open_ports(node.shell, row.name)
+        with step("fetch DevStack", server):
+            commit = source.fetch(node, *schema.devstack_source(self.config))
+            self.deployment.note(f"DevStack is at {commit}", server)
+        with step("write local.conf", server):
+            files.place(node, self.config["files"], self.deployment.handed)
+            files.write_local_conf(node, self._local_conf(node))
+        stack.run(self.deployment, node, self._job("stack"), self.config["timeout_s"])
+        removal.remember_edits(node, row.name)
+        return {"commit": commit}
+
+    def _machine_of(self, server: Server) -> Any:
+        return self.deployment.ssh(server.jump) if server.jump else None
+
+    def _local_conf(self, node: Node) -> str:
+        wanted, handed = self.config["local_conf"], self.deployment.handed
+        defaults = {
+            **local_conf.standard_defaults(self._secret), "HOST_IP": node.address,
+            **local_conf.compute_defaults(handed, wanted),
+        }
+        try:
+            return local_conf.render(wanted, defaults, git_base=self.config["git_base"])
+        except local_conf.LocalConfBroken as error:
+            raise RallyDeployError(
+                "local.conf cannot be written", str(error), "mend 'local_conf' in the config",
+            ) from error
+
+    def _secret(self, name: str) -> str:
+        return self.deployment.secret(name, local_conf.make_password)
+
+    def _job(self, name: str) -> str:
+        return self.deployment.ledger.name(name)
+
+    def delete(self, resource: Resource) -> None:
+        assert resource.host is not None
+        removal.remove(
+            self.deployment, resource, [self._job(name) for name in JOBS], self.config["user"])
+
+    # What outer engines ask
+
+    def hand_on(self) -> dict[str, str]:
+        node, cloud = self._controller()
+        found = written.settings(node)
+        values = {
+            **super().hand_on(),
+            "controller_host": node.hostname,
+            "controller_ip": node.address,
+            "controller_machine_ip": written.machine_address(node),
+            "controller_transport_url": cloud.transport_url,
+            "controller_ca": cloud.ca,
+        }
+        for key, name in local_conf.PASSWORDS.items():
+            values[f"controller_{name}"] = found.get(key, "")
+        return values
+
+    def compute_hosts(self) -> list[str]:
+        return [
+            host for node in self._nodes() for found in [written.read(node)]
+            if found.has_compute for host in found.computes
+        ]
+
+    def admit(self, hosts: Sequence[str]) -> None:
+        node, cloud = self._controller()
+        remote = RemoteCloud(node.shell, written.login(node, cloud))
+        computes.admit(self.deployment, node, remote, hosts)
+
+    def clone_script(self) -> str:
+        return clone_script(self._nodes()[0])
+
+    def _join(self, controller: Node, remote: RemoteCloud, others: Sequence[Node]) -> None:
+        hosts = [
+            host for node in others for found in [written.read(node)]
+            if found.has_compute and not found.is_controller for host in found.computes
+        ]
+        if hosts:
+            computes.admit(self.deployment, controller, remote, hosts)
+
+    def _nodes(self) -> list[Node]:
+        return self.deployment.each(self._look, self.deployment.servers())
+
+    def _controller(self) -> tuple[Node, written.Written]:
+        for node in self._nodes():
+            found = written.read(node)
+            if found.is_controller:
+                return node, found
+        raise CloudBroken(
+            "none of the servers has Keystone", remedy="deploy a controller by this engine",
+        )
+
+
+def _outside(login: Mapping[str, str]) -> dict[str, Any]:
+    """The login for others than the controller: its certificate is a file there."""
+    values: dict[str, Any] = dict(login)
+    values["https_insecure"] = bool(values.pop("https_cacert"))
+    return values

@@ -1,0 +1,38 @@
+"""The proof of a cloud that DevStack made, with what DevStack put into it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rally_deploy.hosts.proof import Guest, prove
+from rally_deploy.hosts.remote_cloud import RemoteCloud
+
+if TYPE_CHECKING:
+    from rally_deploy.deployment import Deployment
+
+#: Networks that are taken first where there are several.
+_PREFERRED = ("private", "shared")
+
+
+def prove_cloud(deployment: Deployment, cloud: RemoteCloud, boot: bool) -> None:
+    """A token and the catalog; with a compute, an image, a flavor: a server that gets ACTIVE."""
+    guest = _guest(deployment, cloud) if boot else None
+    prove(deployment, cloud, guest)
+
+
+def _guest(deployment: Deployment, cloud: RemoteCloud) -> Guest | None:
+    services = cloud.call("catalog")
+    missing = [kind for kind in ("compute", "image", "network") if kind not in services]
+    if missing:
+        deployment.note(f"No server is booted: there is no {' and no '.join(missing)} service.")
+        return None
+    if not any(s["name"] == "nova-compute" and s["up"] for s in cloud.call("services_up")):
+        deployment.note("No server is booted: no compute is a part of it yet.")
+        return None
+    found = cloud.call("guests")
+    if not found["images"] or not found["flavors"]:
+        deployment.note("No server is booted: there is no image or no flavor.", warning=True)
+        return None
+    networks = found["networks"]
+    network = next((n for n in _PREFERRED if n in networks), next(iter(networks), ""))
+    return Guest(found["images"][0], found["flavors"][0], network)

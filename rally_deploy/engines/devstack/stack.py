@@ -1,0 +1,65 @@
+"""stack.sh on one server: begun once, watched live, attached to again after anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rally_deploy.engines.devstack import evidence
+from rally_deploy.engines.devstack.node import DEST, Node
+from rally_deploy.engines.devstack.watch import Watch
+from rally_deploy.ssh import detached
+from rally_deploy.ssh.detached import JobState
+
+if TYPE_CHECKING:
+    from rally_deploy.deployment import Deployment
+
+# Its services are systemd's, so they outlive it. What filters its output ends a moment later
+# than itself, with the last lines.
+_RUN = """#!/bin/bash
+cd "$2" || exit 1
+shift_to=$1
+shift 2
+runuser -u "$shift_to" -- "$@" RDEPLOY_JOB="$RDEPLOY_JOB" ./stack.sh </dev/null
+status=$?
+for _ in {1..50}; do pgrep -u "$shift_to" -f outfilter.py >/dev/null || break; sleep 0.1; done
+exit $status
+"""
+
+# stack.sh goes on with what it finds; these it would trip over.
+_MEND = """
+user=$1 dest=$2
+if command -v dpkg >/dev/null; then
+    DEBIAN_FRONTEND=noninteractive dpkg --configure -a --force-confold >/dev/null || :
+fi
+for dir in "$dest"/*/; do
+    [ -d "$dir.git" ] || continue
+    find "$dir.git" -maxdepth 3 -name '*.lock' -delete
+    if ! runuser -u "$user" -- git -C "$dir" rev-parse -q --verify 'HEAD^{tree}' >/dev/null 2>&1
+    then rm -rf "$dir"; fi
+done
+"""
+
+
+def run(deployment: Deployment, node: Node, job: str, timeout_s: float) -> None:
+    """Run stack.sh to its end; CloudBroken with what went wrong and what to do about it.
+
+    A run of before is attached to if it is still on its way. One that has failed is followed by
+    a new one in the same place, one that has succeeded by none.
+    """
+    shell = node.shell
+    found = detached.status(shell, job)
+    if found.state is JobState.ENDED and found.status == 0:
+        return
+    with deployment.step("stack.sh", node.server), Watch(deployment, node) as watch:
+        if found.state in (JobState.ENDED, JobState.DIED):
+            shell.script(_MEND, node.user, DEST, timeout_s=600)
+            detached.end(shell, job)
+            detached.forget(shell, job)
+        if found.state is JobState.RUNNING:
+            deployment.note("stack.sh runs already: attached to it", node.server)
+        else:
+            detached.start(shell, job, _RUN, node.user, node.checkout, *node.environment)
+        ended = detached.attach(shell, job, timeout_s, watch.line)
+        if not ended.ok:
+            raise evidence.broken(deployment, node, ended, watch)
+        watch.tell_timing()
