@@ -89,12 +89,7 @@ class DeployEngine(ResourceOwner):
         failure of one never keeps the next, all are raised together at the end.
         """
         failures: list[LeftOver] = []
-        undo: list[Callable[[], None]] = [self.release_all]
-        undo += [child.destroy for child in reversed(self.deployment.children())]
-        block = self.config.get("provider")
-        if isinstance(block, Mapping):
-            undo.append(lambda: self.deployment.provider(block).destroy_servers())
-        for act in undo:
+        for act in self.undoing():
             try:
                 act()
             except LeftOver as error:
@@ -106,3 +101,12 @@ class DeployEngine(ResourceOwner):
                 "not everything could be removed", "\n".join(str(e) for e in failures),
                 failures[0].remedy,
             )
+
+    def undoing(self) -> list[Callable[[], None]]:
+        """The parts of :meth:`cleanup` in their order."""
+        undo: list[Callable[[], None]] = [self.release_all]
+        undo += [child.destroy for child in reversed(self.deployment.children())]
+        block = self.config.get("provider")
+        if isinstance(block, Mapping):
+            undo.append(lambda: self.deployment.provider(block).destroy_servers())
+        return undo

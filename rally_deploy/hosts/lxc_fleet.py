@@ -158,7 +158,8 @@ class Containers:
 
         row = self._owner.create(
             CLONE if source else CONTAINER, spot.label, make, on=place.host,
-            facts={"bridge": spec.bridge, "address": spec.address.partition("/")[0]},
+            facts={"bridge": spec.bridge, "address": spec.address.partition("/")[0],
+                   "place": place.number, "number": spot.number},
         )
         if not new:
             lxc.start(shell, row.name)

@@ -89,7 +89,7 @@ class Spot:
 
     place: Place
     number: int  # among its host's
-    label: str
+    label: str  # the container's key in the ledger
 
 
 def own_network(bridge: str, cidr: str) -> Attachment:

@@ -30,7 +30,8 @@ remove_container() {
 }
 """
 
-_CONTAINER_LOCK = 'lock=/run/lock/$1.lock; exec 7>"$lock"; flock 7'
+#: No two of these scripts work on the same container at the same time.
+CONTAINER_LOCK = 'lock=/run/lock/$1.lock; exec 7>"$lock"; flock 7'
 
 # Runs on the host, inside the container's mounts, before its init: whatever the clone is made of
 # (overlay, subvolume, copy), the files go in through the mounted whole.
@@ -49,12 +50,26 @@ chmod 700 "$root/root/.ssh"
 cd / && rm -rf "$files"
 """
 
+# A seed (see lxc_seed) has the lines of its base in config.plain, and may lie on an overlay
+# itself: then the files below are written by nobody, and a clone is two folders.
+_CLONE_OF_SEED = """
+clone_of_seed() {
+    mkdir -m 770 "$dir"
+    mkdir -p "$dir/overlay/delta" "$dir/overlay/work" "$dir/rootfs"
+    chown --reference="$path/$base/rootfs" "$dir/overlay/delta"
+    chmod --reference="$path/$base/rootfs" "$dir/overlay/delta"
+    echo "lxc.rootfs.path = overlay:$path/$base/rootfs:$dir/overlay/delta" >"$dir/config"
+}
+"""
+
 #: MAKE name base hostname bridge mac veth address/prefix gateway nameservers public-key lines
+#: whole
 MAKE = f"""
 {REMOVE_TREE}
-{_CONTAINER_LOCK}
+{_CLONE_OF_SEED}
+{CONTAINER_LOCK}
 name=$1 base=$2 hostname=$3 bridge=$4 mac=$5 veth=$6 address=$7 gateway=$8 dns=$9
-key=${{10}} lines=${{11}}
+key=${{10}} lines=${{11}} whole=${{12}}
 dir=$path/$name
 if [ -e "$dir" ]; then echo "$dir exists" >&2; rm -f "$lock"; exit 65; fi
 # From here on what is of this name is ours, also a half of it.
@@ -63,10 +78,11 @@ exec 8<"$path/$base"; flock -s 8
 grep -qw overlay /proc/filesystems || modprobe -q overlay 2>/dev/null || :
 kind=$(sed -n 's/^lxc.rootfs.path *= *\\([a-z]*\\):.*/\\1/p' "$path/$base/config")
 how=copy
-case $kind in
+case $kind$whole in
+    overlay) clone_of_seed; how=overlay ;;
     dir) if grep -qw overlay /proc/filesystems && lxc-copy -n "$base" -N "$name" -s -B overlayfs
         then how=overlay; else remove_container "$name"; fi ;;
-    btrfs|zfs|lvm) if lxc-copy -n "$base" -N "$name" -s
+    btrfs*|zfs*|lvm*) if lxc-copy -n "$base" -N "$name" -s
         then how=snapshot; else remove_container "$name"; fi ;;
 esac
 root_of() {{ sed -n 's/^lxc.rootfs.path *= *[a-z]*:\\(.*\\)/\\1/p' "$path/$1/config"; }}
@@ -79,7 +95,14 @@ fi
 if [ $how = copy ]; then lxc-copy -n "$base" -N "$name"; fi
 flock -u 8; exec 8<&-
 if [ "$(root_of "$name")" = "$(root_of "$base")" ]; then echo "root is shared" >&2; exit 66; fi
-grep -v -E '^ *lxc\\.(net\\.|uts\\.name|apparmor\\.)' "$dir/config" >"$dir/config.new"
+root=$(grep '^ *lxc.rootfs.path' "$dir/config")
+plain=$path/$base/config.plain
+[ -e "$plain" ] || plain=$dir/config
+grep -v -E '^ *lxc\\.(net\\.|uts\\.name|apparmor\\.|rootfs\\.path)' "$plain" >"$dir/config.new"
+rm -f "$dir/config.plain"
+if [ -n "$whole" ]; then cp "$dir/config.new" "$dir/config.plain"; fi
+echo "$root" >>"$dir/config.new"
+grep '^lxc.hook.start ' "$path/$base/config" >>"$dir/config.new" || :
 cat >>"$dir/config.new" <<END
 lxc.uts.name = $hostname
 lxc.apparmor.profile = unconfined
@@ -135,7 +158,7 @@ echo "clone $how"
 
 START = f"""
 path=$(lxc-config lxc.lxcpath)
-{_CONTAINER_LOCK}
+{CONTAINER_LOCK}
 if [ "$(lxc-info -n "$1" -sH)" = RUNNING ]; then return 0; fi
 # Nothing of our own surroundings is any business of the container's.
 if ! env -i PATH="$PATH" lxc-start -n "$1" -d -l NOTICE -o "$path/$1/start.log" 7<&-; then
@@ -144,7 +167,7 @@ fi
 """
 
 STOP = f"""
-{_CONTAINER_LOCK}
+{CONTAINER_LOCK}
 if [ "$(lxc-info -n "$1" -sH)" = STOPPED ]; then return 0; fi
 lxc-stop -n "$1" -t "$2"
 """
@@ -153,10 +176,12 @@ lxc-stop -n "$1" -t "$2"
 DELETE = f"""
 if ! command -v lxc-config >/dev/null; then return 0; fi
 {REMOVE_TREE}
-{_CONTAINER_LOCK}
+{CONTAINER_LOCK}
 if [ -e "$path/$1" ] && [ ! -e "$path/.$1.rdeploy" ]; then
     lxc-info -n "$1" >&2; rm -f "$lock"; exit 65
 fi
+# Whatever was a clone of it is gone.
+rm -f "$path/$1/lxc_snapshots"
 remove_container "$1"
 # Otherwise the next container with this address waits for the host's stale entry.
 if [ -n "$2" ] && [ -n "$3" ]; then ip neigh del "$3" dev "$2" 2>/dev/null || :; fi

@@ -1,0 +1,151 @@
+"""One container per host deployed by another engine, then as many clones of it as are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from rally_deploy.config import plugin_name
+from rally_deploy.deployment import Deployment
+from rally_deploy.engines.base import DeployEngine
+from rally_deploy.engines.lxc import schema
+from rally_deploy.engines.lxc.nodes import First, Node, Seeds, run_start_script, tell_memory
+from rally_deploy.hosts.lxc_fleet import CLONE, CONTAINER, Containers
+from rally_deploy.hosts.lxc_place import Place, Spot, name_part
+from rally_deploy.hosts.lxc_seed import wait_for_services
+from rally_deploy.model import Resource, Server, State
+
+
+class LxcEngine(DeployEngine):
+    """Clones of one deployed container, each a node of its own."""
+
+    CONFIG_SCHEMA = schema.SCHEMA
+
+    @classmethod
+    def check_config(cls, config: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        return schema.mistakes(config)
+
+    @classmethod
+    def config_warnings(cls, config: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        return schema.warnings(config)
+
+    @classmethod
+    def plan(cls, config: Mapping[str, Any]) -> Iterable[str]:
+        """How many containers come from what."""
+        count = config["containers_per_host"]
+        yield f"on each host: 1 container, deployed by {plugin_name(config['engine'])}"
+        if count > 1:
+            yield f"and {count - 1} clones of it"
+
+    def deploy(self) -> dict[str, Any]:
+        containers = Containers(self, self.config)
+        hosts = self.deployment.provider(self.config["provider"]).create_servers()
+        places = containers.prepare(hosts)
+        firsts = [Spot(place, 0, self._key(place, 0)) for place in places]
+        clones = [
+            Spot(place, number, self._key(place, number))
+            for place in places for number in range(1, self.config["containers_per_host"])
+        ]
+        with self.deployment.step("make the first container of each host"):
+            rows = containers.make(firsts, whole=True)
+            nodes = self._nodes(containers, rows)
+        self.deployment.record_servers([node.server for node in nodes])
+        self.deployment.move(State.DEPLOYING)
+        children = self.deployment.each(self._deploy_first, nodes)
+        before = self._clone(containers, firsts, clones, nodes, children)
+        with self.deployment.step("wait until their SSH servers answer"):
+            nodes = self._nodes(containers, self._rows())
+        self.deployment.record_servers([node.server for node in nodes])
+        self._bring_up(nodes)
+        tell_memory(self.deployment, nodes, before)
+        return dict(children[0].result())
+
+    def _key(self, place: Place, number: int) -> str:
+        """The key of a container, which its name ends with: prefix, network (or host), number."""
+        where = str(place.number)
+        if self.config.get("start_lxc_network") and place.network:
+            where = str(place.network.network_address).replace(".", "-")
+        prefix = name_part(self.config["container_name"])
+        return "-".join(part for part in (prefix, where, f"{number:03d}") if part)
+
+    def _rows(self) -> list[Resource]:
+        """All containers, each host's first one before its clones."""
+        ledger = self.deployment.ledger
+        rows = [*ledger.alive(CONTAINER), *ledger.alive(CLONE)]
+        return sorted(rows, key=lambda row: (row.facts["place"], row.facts["number"]))
+
+    def _nodes(self, containers: Containers, rows: Sequence[Resource]) -> list[Node]:
+        pairs = zip(rows, containers.servers(rows), strict=True)
+        return [Node(number, row, server) for number, (row, server) in enumerate(pairs)]
+
+    def _deploy_first(self, first: Node) -> Deployment:
+        """What the inner engine makes of a host's first container."""
+        child = self.deployment.child(
+            f"first-{first.row.facts['place']}", self.deployment.raw_config["engine"],
+            handed=self.deployment.handed, servers=[first.server],
+        )
+        with self.deployment.step("deploy the first container", first.server):
+            child.deploy()
+        return child
+
+    def _clone(
+        self, containers: Containers, firsts: Sequence[Spot], clones: Sequence[Spot],
+        nodes: Sequence[Node], children: Sequence[Deployment],
+    ) -> Mapping[Server, int]:
+        """All containers run at its end; returns the memory that was left on hosts before."""
+        seeds = Seeds(self.deployment)
+        with self.deployment.step("make the first containers ready to be cloned"):
+            sources = seeds.prepare([
+                First(node, child.engine().clone_script(), frozenset(
+                    spot.label for spot in clones if spot.place == first.place))
+                for first, node, child in zip(firsts, nodes, children, strict=True)
+            ])
+        with self.deployment.step(f"make {len(clones)} clones"):
+            containers.make(clones, sources=sources)
+            containers.make(firsts, whole=True)
+        return seeds.available
+
+    def _bring_up(self, nodes: Sequence[Node]) -> None:
+        path, each = self.config.get("start_script"), self.deployment.each
+        if path:
+            with open(schema.script_path(path), encoding="utf-8") as file:
+                text = file.read()
+            with self.deployment.step("run the start script in each container"):
+                each(lambda node: run_start_script(self.deployment, text, node), nodes)
+        with self.deployment.step("wait until the services run in each container"):
+            each(lambda node: wait_for_services(self.deployment.ssh(node.server)), nodes)
+
+    # What outer engines ask
+
+    def hand_on(self) -> dict[str, str]:
+        children = self.deployment.children()
+        return children[0].engine().hand_on() if children else super().hand_on()
+
+    def compute_hosts(self) -> list[str]:
+        """Those of each first container, and the same of each of its clones."""
+        rows, found = self._rows(), []
+        for child in self.deployment.children():
+            place = int(child.name.rpartition("-")[2])
+            names = child.engine().compute_hosts()
+            theirs = [row.name for row in rows if row.facts["place"] == place]
+            found += [_renamed(name, theirs[0], own) for own in theirs for name in names]
+        return found
+
+    def admit(self, hosts: Sequence[str]) -> None:
+        for child in self.deployment.children()[:1]:
+            child.engine().admit(hosts)
+
+    # The end
+
+    def delete(self, resource: Resource) -> None:
+        Containers(self, self.config).delete(resource)
+
+    def undoing(self) -> list[Callable[[], None]]:
+        """The hosts before the nested deployments: what these have is inside of hosts of ours."""
+        own, *children_and_provider = super().undoing()
+        return [own, *reversed(children_and_provider)]
+
+
+def _renamed(host: str, first: str, name: str) -> str:
+    """The name of a clone's compute: an engine may add to the host name (DevStack's fakes)."""
+    return host.replace(first, name) if first in host else name
