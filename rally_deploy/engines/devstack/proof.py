@@ -14,10 +14,9 @@ if TYPE_CHECKING:
 _PREFERRED = ("private", "shared")
 
 
-def prove_cloud(deployment: Deployment, cloud: RemoteCloud, boot: bool) -> None:
+def prove_cloud(deployment: Deployment, cloud: RemoteCloud) -> None:
     """A token and the catalog; with a compute, an image, a flavor: a server that gets ACTIVE."""
-    guest = _guest(deployment, cloud) if boot else None
-    prove(deployment, cloud, guest)
+    prove(deployment, cloud, _guest(deployment, cloud))
 
 
 def _guest(deployment: Deployment, cloud: RemoteCloud) -> Guest | None:
