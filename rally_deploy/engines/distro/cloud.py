@@ -23,6 +23,7 @@ APIS: Mapping[str, tuple[str, int, str]] = {
 }
 
 METADATA_PORT = 8775
+BROKER_PORT = 5672
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,18 @@ class Cloud:
     secret: Callable[[str], str] = field(repr=False)
     virt_driver: str = "qemu"  # as asked for: fake, qemu, kvm; "" lets each compute see for itself
     workers: int = 1
+    at: str = ""  # the address of a controller that is none of the nodes: these are its computes
+    broker: str = ""  # the transport URL that such a controller has handed on
 
     @property
     def controller(self) -> Node:
+        if self.at:
+            raise ValueError(f"the controller is elsewhere, at {self.at}")
         return self.nodes[0]
+
+    @property
+    def controller_address(self) -> str:
+        return self.at or self.controller.address
 
     @property
     def computes(self) -> tuple[Node, ...]:
@@ -75,8 +84,12 @@ class Cloud:
 
     @property
     def alone(self) -> bool:
-        """All in one: then nothing inside depends on the address."""
-        return len(self.nodes) == 1
+        """All in one: then nothing inside depends on the address.
+
+        A controller without a compute is not: its computes come from outside.
+        """
+        return len(self.nodes) == 1 and not self.at and (
+            bool(self.computes) or not self.has("nova"))
 
     @property
     def real(self) -> bool:
@@ -88,7 +101,7 @@ class Cloud:
 
     def inner_host(self, node: Node) -> str:
         """Where a node finds the controller's services."""
-        return "127.0.0.1" if node is self.controller else self.controller.address
+        return "127.0.0.1" if node.has("controller") else self.controller_address
 
     def inner_url(self, service: str, node: Node) -> str:
         _, port, path = APIS[service]
@@ -96,7 +109,7 @@ class Cloud:
 
     def public_url(self, service: str) -> str:
         _, port, path = APIS[service]
-        return f"http://{self.controller.address}:{port}{path}"
+        return f"http://{self.controller_address}:{port}{path}"
 
     def catalog(self) -> dict[str, str]:
         """Type -> public URL."""
@@ -116,8 +129,11 @@ class Cloud:
         }
 
     def transport_url(self, node: Node) -> str:
+        return self.broker or self.broker_url(self.inner_host(node))
+
+    def broker_url(self, host: str) -> str:
         password = quote(self.secret("rabbit"), safe="")
-        return f"rabbit://openstack:{password}@{self.inner_host(node)}:5672/"
+        return f"rabbit://openstack:{password}@{host}:{BROKER_PORT}/"
 
     def messaging(self, node: Node) -> dict[str, dict[str, Any]]:
         """The broker; durable queues, else agents that start first lose their first call."""

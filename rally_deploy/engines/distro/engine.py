@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ from rally_deploy.deployment import Deployment
 from rally_deploy.engines.base import DeployEngine
 from rally_deploy.engines.distro import (
     bridges,
+    clones,
     content,
     glance,
     infra,
@@ -24,7 +25,7 @@ from rally_deploy.engines.distro import (
     software,
 )
 from rally_deploy.engines.distro.cloud import REGION, Cloud, Node
-from rally_deploy.engines.distro.readiness import wait_until_ready
+from rally_deploy.engines.distro.readiness import clock, wait_for_hosts, wait_until_ready
 from rally_deploy.errors import CloudBroken, EachFailed
 from rally_deploy.hosts import systemd
 from rally_deploy.hosts.files import put_all
@@ -66,11 +67,17 @@ class DistroEngine(DeployEngine):
     def check_config(cls, config: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         return schema.mistakes(config)
 
+    @classmethod
+    def check_as_controller(cls, config: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        return schema.controller_mistakes(config)
+
     def deploy(self) -> dict[str, Any]:
         step, each = self.deployment.step, self.deployment.each
         servers = self.create_servers()
         with step("look at the servers"):
             cloud = self._cloud(servers)
+        if cloud.at:
+            return self._computes_only(cloud)
         controller, computes = cloud.controller, cloud.nodes[1:]
         with step("download packages"):
             each(partial(software.record, self, cloud), cloud.nodes)
@@ -103,9 +110,55 @@ class DistroEngine(DeployEngine):
             # Not before: a port that is made while its agent is unknown is never bound.
             networks = self._networks(cloud, remote)
         with step("prove that the cloud works"):
-            guest = content.proof_guest(networks, cloud.real) if cloud.has("nova") else None
-            prove(self.deployment, remote, guest)
+            guest = content.proof_guest(networks, cloud.real) if cloud.computes else None
+            prove(self.deployment, remote, guest if cloud.has("nova") else None)
         return {"admin": self._login(cloud), "users": [], "services": cloud.catalog()}
+
+    def _computes_only(self, cloud: Cloud) -> dict[str, Any]:
+        """Nodes of a controller elsewhere; that one is told of them by :meth:`admit`."""
+        step, each = self.deployment.step, self.deployment.each
+        with step("look for the controller"):
+            each(lambda node: preflight.require_controller(node, cloud.at), cloud.nodes)
+        with step("install computes"):
+            each(partial(software.record, self, cloud), cloud.nodes)
+            each(partial(software.download, self, cloud), cloud.nodes)
+            each(partial(self._agents_software, cloud), cloud.nodes)
+        with step("start computes"):
+            each(partial(self._start_node, cloud), cloud.nodes)
+        return {"admin": None, "users": [], "services": {}}
+
+    # What outer engines ask
+
+    def hand_on(self) -> dict[str, str]:
+        cloud = self._cloud(self.deployment.servers())
+        return {
+            "controller_ip": cloud.controller_address,
+            "controller_host": cloud.controller.hostname,
+            "controller_auth_url": cloud.public_url("keystone"),
+            "controller_transport_url": cloud.broker_url(cloud.controller_address),
+            **{f"controller_{name}_password": self._secret(name)
+               for name in ("admin", "service", "database", "rabbit")},
+        }
+
+    def compute_hosts(self) -> list[str]:
+        servers = self.deployment.servers()
+        roles = self._roles(len(servers))
+        computes = [s for s, role in zip(servers, roles, strict=True) if "compute" in role]
+        return self.deployment.each(
+            lambda server: self.deployment.ssh(server).run(["uname", "-n"]).stdout.strip(),
+            computes,
+        )
+
+    def admit(self, hosts: Sequence[str]) -> None:
+        cloud = self._cloud(self.deployment.servers())
+        remote = self._remote(cloud)
+        wait_for_hosts(self.deployment, cloud, remote, hosts)
+        with self.deployment.step("prove that the cloud works"):
+            networks = self._networks(cloud, remote)
+            prove(self.deployment, remote, content.proof_guest(networks, cloud.real))
+
+    def clone_script(self) -> str:
+        return clones.SCRIPT
 
     def delete(self, resource: Resource) -> None:
         assert resource.host is not None
@@ -123,13 +176,19 @@ class DistroEngine(DeployEngine):
         preflight.require_own_names(nodes)
         return Cloud(
             tuple(nodes), frozenset(self.config["services"]), self._secret,
-            self.config["virt_driver"], self.config["workers"],
+            self.config["virt_driver"], self.config["workers"], self._elsewhere,
+            self.deployment.handed.get("controller_transport_url", "") if self._elsewhere else "",
         )
 
+    @property
+    def _elsewhere(self) -> str:
+        """The address of the controller, if that is no server of ours."""
+        given: str = self.config.get("controller", "")
+        return given or self.deployment.handed.get("controller_ip", "")
+
     def _roles(self, count: int) -> list[frozenset[str]]:
-        wanted = self.config["roles"] or (
-            ["all"] if count == 1 else ["controller"] + ["compute"] * (count - 1)
-        )
+        first = "compute" if self._elsewhere else "all" if count == 1 else "controller"
+        wanted = self.config["roles"] or [first, *["compute"] * (count - 1)]
         if len(wanted) != count:
             raise CloudBroken(
                 f"'roles' names {len(wanted)} servers, the provider gave {count}",
@@ -141,7 +200,8 @@ class DistroEngine(DeployEngine):
         ]
 
     def _secret(self, name: str) -> str:
-        given = self.config["passwords"].get(name)
+        given = self.config["passwords"].get(name) or self.deployment.handed.get(
+            f"controller_{name}_password")
         return given or self.deployment.secret(_SECRETS[name])
 
     def _login(self, cloud: Cloud) -> dict[str, str]:
@@ -214,7 +274,7 @@ class DistroEngine(DeployEngine):
             self._start(cloud, node, units)
 
     def _start(self, cloud: Cloud, node: Node, units: list[systemd.Unit]) -> None:
-        now = float(cloud.controller.shell.run(["date", "+%s"], quiet=True).stdout)
+        now = 0.0 if cloud.at else clock(cloud)
         for name in systemd.start(node.shell, units):
             self._started[name, node.hostname] = now
 

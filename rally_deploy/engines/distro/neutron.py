@@ -104,7 +104,7 @@ def _main(cloud: Cloud, node: Node) -> File:
             },
             "oslo_concurrency": {"lock_path": "/var/lib/neutron/tmp"},
         },
-        {"experimental": {"linuxbridge": True}} if cloud.release.linuxbridge_experimental else {},
+        {"experimental": {"linuxbridge": True}} if node.release.linuxbridge_experimental else {},
         cloud.messaging(node),
         cloud.authtoken("neutron", node),
     )
@@ -143,5 +143,5 @@ def agent_units(cloud: Cloud, node: Node) -> list[Unit]:
     part = "network" if node.has("controller") else "compute"
     return [
         Unit(name, [CONFIG, ML2, _AGENT_FILES[name]], log_dir="/var/log/neutron")
-        for name in cloud.release.units[part] if name in _AGENT_FILES
+        for name in node.release.units[part] if name in _AGENT_FILES
     ]

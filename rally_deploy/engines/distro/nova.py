@@ -14,6 +14,7 @@ from rally_deploy.hosts.systemd import Unit
 CONFIG = "/etc/nova/nova.conf"
 COMPUTE_CONFIG = "/etc/nova/nova-compute.conf"
 QEMU_CONFIG = "/etc/libvirt/qemu.conf"
+LIBVIRT_CONFIG = "/etc/libvirt/libvirtd.conf"
 #: The APIs that are served under uWSGI where the release has it so.
 UWSGI_APIS = ("nova-api", "nova-api-metadata")
 

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 
 from rally_deploy.engines.distro import releases
-from rally_deploy.engines.distro.cloud import Node
+from rally_deploy.engines.distro.cloud import APIS, BROKER_PORT, Node
 from rally_deploy.errors import HostError
 from rally_deploy.model import Server
 from rally_deploy.ssh.base import Shell
@@ -35,6 +35,15 @@ say addresses "$(hostname -I 2>/dev/null || ip -4 -o addr show scope global |
     awk '{sub("/.*", "", $4); printf "%s ", $4}')"
 say source "$(ip -4 route get 192.0.2.1 2>/dev/null |
     awk '{for (i = 1; i < NF; i++) if ($i == "src") print $(i + 1)}')"
+"""
+
+
+# Prints the ports that do not answer.
+_REACH = """
+address=$1; shift
+for port in "$@"; do
+    timeout 10 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$address" "$port" 2>/dev/null || echo "$port"
+done
 """
 
 
@@ -96,6 +105,22 @@ def _address(server: Server, found: dict[str, str]) -> str:
         if not address.is_loopback:
             return text
     return ""
+
+
+def require_controller(node: Node, address: str) -> None:
+    """HostError that says which services of the controller do not answer this node."""
+    ports = {**{name: port for name, (_, port, _) in APIS.items() if name != "nova"},
+             "the broker": BROKER_PORT}
+    done = node.shell.script(_REACH, address, *(str(p) for p in ports.values()), quiet=True)
+    silent = [f"{name} (port {port})" for name, port in ports.items()
+              if str(port) in done.stdout.split()]
+    if silent:
+        raise HostError(
+            node.server, f"its controller {address} does not answer",
+            "\n".join(f"no answer of {name}" for name in silent),
+            "the controller must be a DistroEngine's whose first role is \"controller\", and "
+            "must be reached from here; then 'rdeploy resume'",
+        )
 
 
 def require_own_names(nodes: Sequence[Node]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rally_deploy.deployment import Deployment
 from rally_deploy.engines.distro import neutron, nova
@@ -13,6 +13,8 @@ from rally_deploy.hosts.remote_cloud import RemoteCloud
 
 #: How long computes and agents may take until they report, once started.
 TIMEOUT_S = 600.0
+#: ... and as much more for each that is started at the same time elsewhere.
+PER_HOST_S = 15.0
 
 
 def wait_until_ready(
@@ -24,8 +26,35 @@ def wait_until_ready(
     :param started: (service, host) -> when it was started, by the controller's clock: a report
         from before does not count, since Nova and Neutron call a service up for a minute after it.
     """
-    wanted = _expected(cloud)
-    hosts = {node.hostname.split(".")[0] for node in cloud.computes}
+    hosts = (node.hostname for node in cloud.computes)
+    _wait(deployment, cloud, remote, _expected(cloud), hosts, started, TIMEOUT_S)
+
+
+def wait_for_hosts(
+    deployment: Deployment, cloud: Cloud, remote: RemoteCloud, hosts: Iterable[str]
+) -> None:
+    """Wait until computes that are not among the cloud's own nodes are up, and make them known.
+
+    Each must have reported since this call: one that was stopped is called up for a minute more.
+    """
+    hosts = list(hosts)
+    computes = {("nova-compute", host) for host in hosts}
+    agents = {("neutron-linuxbridge-agent", host) for host in hosts if cloud.has("neutron")}
+    now = clock(cloud)
+    _wait(deployment, cloud, remote, computes | agents, hosts, dict.fromkeys(computes, now),
+          TIMEOUT_S + PER_HOST_S * len(hosts))
+
+
+def clock(cloud: Cloud) -> float:
+    """Seconds of the epoch by the controller's clock."""
+    return float(cloud.controller.shell.run(["date", "+%s"], quiet=True).stdout)
+
+
+def _wait(
+    deployment: Deployment, cloud: Cloud, remote: RemoteCloud, wanted: set[tuple[str, str]],
+    computes: Iterable[str], started: Mapping[tuple[str, str], float], timeout_s: float,
+) -> None:
+    hosts = {host.split(".")[0] for host in computes}
     late: set[str] = set()
 
     def all_up() -> bool:
@@ -45,7 +74,7 @@ def wait_until_ready(
         return not late
 
     try:
-        deployment.wait(all_up, TIMEOUT_S, "computes and agents", interval_s=2)
+        deployment.wait(all_up, timeout_s, "computes and agents", interval_s=2)
     except WaitTimeout as error:
         raise CloudBroken(
             "not all computes and agents have come up",

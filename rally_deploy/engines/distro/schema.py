@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 SERVICES = ("keystone", "glance", "placement", "nova", "neutron")
@@ -60,6 +60,12 @@ CONFIG_SCHEMA: Mapping[str, Any] = {
             "type": "object", "x-plugin": "provider",
             "description": "its servers: one is all in one, of several the first is the "
                            "controller and the others are computes",
+        },
+        "controller": {
+            "type": "string", "x-empty-is-absent": True, "x-handed": "controller_ip",
+            "description": "the address of a DistroEngine's controller elsewhere: then all "
+                           "servers are its computes (default: none; in the nodes of a "
+                           "MultihostEngine its controller's)",
         },
         "services": {
             "type": "array", "items": {"type": "string", "enum": list(SERVICES)},
@@ -123,16 +129,40 @@ def mistakes(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield f"services[{index}]", f"{service} needs {needed}"
     if "keystone" not in services:
         yield "services", "nothing works without keystone"
+    if config.get("controller"):
+        yield from _compute_mistakes(config)
+    else:
+        yield from _role_mistakes(config.get("roles") or [])
+    for index, network in enumerate(config.get("networks") or []):
+        yield from _network_mistakes(f"networks[{index}]", network)
+
+
+def controller_mistakes(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a cloud must have to take computes from outside."""
     roles = config.get("roles") or []
+    if not roles:
+        yield ("roles", "computes come from outside: say [\"controller\"], or [\"controller\", "
+               "\"compute\", ...] if its provider gives it some of its own")
+    elif roles == ["all"]:
+        yield "roles[0]", "an all-in-one takes no computes from outside: make it controller"
+
+
+def _role_mistakes(roles: Sequence[str]) -> Iterator[tuple[str, str]]:
     if roles and roles[0] == "compute":
-        yield "roles[0]", "the first server is the controller: give it controller or all"
+        yield ("roles[0]", "the first server is the controller: give it controller or all; "
+               "computes of a controller elsewhere need its address in 'controller'")
     for index, role in enumerate(roles[1:], 1):
         if role != "compute":
             yield f"roles[{index}]", "there is one controller, and it is the first server"
-    if roles and len(roles) == 1 and roles[0] == "controller" and "nova" in services:
-        yield "roles[0]", "a controller alone has no compute: give it the role all"
-    for index, network in enumerate(config.get("networks") or []):
-        yield from _network_mistakes(f"networks[{index}]", network)
+
+
+def _compute_mistakes(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for index, role in enumerate(config.get("roles") or []):
+        if role != "compute":
+            yield f"roles[{index}]", "the controller is elsewhere: this can only be a compute"
+    for key in ("images", "networks"):
+        if config.get(key):
+            yield key, "they belong to the controller, which is elsewhere"
 
 
 def _network_mistakes(path: str, network: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -49,6 +49,8 @@ class FakeServer(FakeShell):
             "converge": "started nova-compute\n",
             "sys.exit(main(": lambda: self._cloud(),
             "cat /var/lib/rdeploy/done": (1, "", ""),
+            "/dev/tcp/$0": world.reach,
+            "uname -n": host + "\n",
             "": "",
         }, server)
         self.world, self.installed = world, False
@@ -75,6 +77,7 @@ class World:
 
     def __init__(self, hosts=("host-0",), computes=("host-0",)):
         self.shells, self.calls, self.installed, self.look = {}, [], False, {}
+        self.reach = ""  # ports of the controller that do not answer
         up = [{"name": name, "host": "host-0", "up": True, "seen": None} for name in UP]
         up += [
             {"name": name, "host": host, "up": True, "seen": None}
@@ -272,3 +275,129 @@ def test_roles_of_another_length_than_the_servers_are_refused(make, world):
 
 def test_engine_is_found_by_its_name(make, world):
     assert isinstance(make(world).engine(), DistroEngine)
+
+
+HANDED = {
+    "controller_ip": "192.0.2.99", "controller_service_password": "its-service-password",
+    "controller_transport_url": "rabbit://openstack:its-broker-password@192.0.2.99:5672/",
+}
+
+
+def test_lone_controller_takes_computes_from_outside_and_boots_nothing_yet(make):
+    world = World(("host-0",), ())
+    deployment = make(world, roles=["controller"], virt_driver="fake")
+    deployment.deploy()
+    assert deployment.state is State.READY
+    files = {path: content for path, (content, _, _) in world.shells["host-0"].files.items()}
+    assert "NODE_IP_ADDRESS=0.0.0.0" in files["/etc/rabbitmq/rabbitmq-env.conf"]
+    assert "my_ip = 192.0.2.10" in files["/etc/nova/nova.conf"]
+    assert "boot" not in world.calls
+    assert world.calls[-1] == "token"
+
+
+def test_controller_hands_on_what_computes_need(make):
+    world = World(("host-0",), ())
+    deployment = make(world, roles=["controller"], passwords={"rabbit": "a/b@c:d"})
+    deployment.deploy()
+    assert deployment.engine().hand_on() == {
+        "controller_ip": "192.0.2.10", "controller_host": "host-0",
+        "controller_auth_url": "http://192.0.2.10:5000/v3",
+        "controller_transport_url": "rabbit://openstack:a%2Fb%40c%3Ad@192.0.2.10:5672/",
+        "controller_admin_password": deployment.secret("admin_password"),
+        "controller_service_password": deployment.secret("service_password"),
+        "controller_database_password": deployment.secret("database_password"),
+        "controller_rabbit_password": "a/b@c:d",
+    }
+
+
+def test_nodes_of_a_controller_elsewhere_are_its_computes(make):
+    world = World()
+    deployment = make(world, {"amount": 2}, virt_driver="fake", handed_on=HANDED)
+    deployment.deploy()
+    assert deployment.state is State.READY
+    assert deployment.result()["admin"] is None
+    for host, address in (("host-0", "192.0.2.10"), ("host-1", "192.0.2.11")):
+        files = {path: text for path, (text, _, _) in world.shells[host].files.items()}
+        nova = files["/etc/nova/nova.conf"]
+        assert f"transport_url = {HANDED['controller_transport_url']}" in nova
+        assert "auth_url = http://192.0.2.99:5000/v3" in nova
+        assert "password = its-service-password" in nova
+        assert f"host = {host}\nmy_ip = {address}" in nova
+        assert "endpoint_override = http://192.0.2.99:8778" in nova
+        assert f"local_ip = {address}" in files["/etc/neutron/plugins/ml2/linuxbridge_agent.ini"]
+        assert "/etc/keystone/keystone.conf" not in files
+        assert "mariadb-server" not in world.text(host)
+    assert world.calls == []  # nobody but the controller asks the cloud
+
+
+def test_compute_whose_controller_is_given_by_its_address_has_the_given_passwords(make):
+    world = World()
+    deployment = make(world, virt_driver="fake", controller="192.0.2.99",
+                      passwords={"service": "serv-given", "rabbit": "rabb-given"})
+    deployment.deploy()
+    text, _, _ = world.shells["host-0"].files["/etc/nova/nova.conf"]
+    assert "rabbit://openstack:rabb-given@192.0.2.99:5672/" in text
+    assert "password = serv-given" in text
+
+
+def test_controller_that_does_not_answer_is_named_before_anything_is_installed(make):
+    world = World()
+    world.reach = "5672\n9696\n"
+    deployment = make(world, virt_driver="fake", handed_on=HANDED)
+    with pytest.raises(HostError, match=r"host-0: its controller 192\.0\.2\.99") as error:
+        deployment.deploy()
+    assert error.value.details == (
+        "no answer of neutron (port 9696)\nno answer of the broker (port 5672)")
+    assert "--download-only" not in world.text()
+
+
+def test_computes_report_under_the_host_names_of_their_servers(make):
+    world = World()
+    node = make(world, {"amount": 2}, virt_driver="fake", handed_on=HANDED)
+    node.deploy()
+    assert node.engine().compute_hosts() == ["host-0", "host-1"]
+    world = World(("host-0", "host-1"), ("host-1",))
+    whole = make(world, {"amount": 2})
+    whole.deploy()
+    assert whole.engine().compute_hosts() == ["host-1"]
+
+
+def admitted(make, **services):
+    """A lone controller, and computes outside: host -> when it was seen last."""
+    world = World(("host-0",), ())
+    deployment = make(world, roles=["controller"], virt_driver="fake")
+    deployment.deploy()
+    for host, seen in services.items():
+        world.answers["services_up"] += [
+            {"name": "nova-compute", "host": host, "up": seen is not False, "seen": seen or None},
+            {"name": "neutron-linuxbridge-agent", "host": host, "up": True, "seen": 1.0},
+        ]
+    world.answers["hypervisors"] = [{"host": host, "up": True} for host in services]
+    world.calls.clear()
+    return world, deployment
+
+
+def test_admitted_computes_are_waited_for_and_a_server_is_booted(make):
+    world, deployment = admitted(make, one=1000.0, two=1001.0)
+    deployment.engine().admit(["one", "two"])
+    assert world.calls[0] == "services_up"
+    assert "boot" in world.calls
+    assert world.calls[-1] == "remove_server"
+
+
+def test_admitted_computes_that_nova_does_not_know_are_discovered(make):
+    world, deployment = admitted(make, one=1000.0)
+    seen = iter([[], [{"host": "one", "up": True}]])
+    world.answers["hypervisors"] = lambda _: next(seen)
+    deployment.engine().admit(["one"])
+    assert "cell_v2 discover_hosts" in "\n".join(world.shells["host-0"].asked)
+
+
+@pytest.mark.parametrize(("seen", "why"), [(False, "down"), (999.0, "from before its restart")])
+def test_compute_that_is_not_up_is_named_by_its_controller(make, monkeypatch, seen, why):
+    monkeypatch.setattr(readiness, "TIMEOUT_S", 0)
+    monkeypatch.setattr(readiness, "PER_HOST_S", 0)
+    _, deployment = admitted(make, one=1000.0, two=seen)
+    with pytest.raises(CloudBroken) as error:
+        deployment.engine().admit(["one", "two"])
+    assert error.value.details == "nova-compute on two does not report", why

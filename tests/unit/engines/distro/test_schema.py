@@ -1,7 +1,10 @@
 import jsonschema
 import pytest
 
+from rally_deploy import config
 from rally_deploy.engines.distro import DistroEngine, schema
+from rally_deploy.errors import ConfigError
+from rally_deploy.plugins import Registry
 
 
 def messages(**block):
@@ -43,7 +46,7 @@ def test_services_without_keystone_are_a_mistake():
 
 @pytest.mark.parametrize(
     ("roles", "path"),
-    [(["compute"], "roles[0]"), (["all", "controller"], "roles[1]"), (["controller"], "roles[0]")],
+    [(["compute"], "roles[0]"), (["all", "controller"], "roles[1]")],
 )
 def test_roles_that_make_no_cloud_are_a_mistake(roles, path):
     assert path in messages(roles=roles)
@@ -60,3 +63,50 @@ def test_roles_that_make_no_cloud_are_a_mistake(roles, path):
 )
 def test_network_with_wrong_addresses_is_a_mistake(network, path):
     assert path in messages(networks=[{"name": "n", **network}])
+
+
+def test_controller_alone_is_one_whose_computes_come_from_outside():
+    assert messages(roles=["controller"]) == {}
+
+
+def test_computes_of_a_controller_elsewhere_can_be_nothing_else():
+    assert messages(controller="192.0.2.9") == {}
+    assert messages(controller="192.0.2.9", roles=["compute", "compute"]) == {}
+    found = messages(controller="192.0.2.9", roles=["compute", "all"],
+                     images=[{"name": "i", "url": "/i"}])
+    assert found == {
+        "roles[1]": "the controller is elsewhere: this can only be a compute",
+        "images": "they belong to the controller, which is elsewhere",
+    }
+
+
+@pytest.mark.parametrize(("roles", "path"), [
+    ([], "roles"), (["all"], "roles[0]"), (["controller"], None),
+    (["controller", "compute"], None), (["all", "compute"], None),
+])
+def test_controller_of_nodes_outside_must_let_them_in(roles, path):
+    found = dict(DistroEngine.check_as_controller({"roles": roles}))
+    assert list(found) == ([path] if path else [])
+
+
+def multihost(controller, node):
+    servers = {"type": "ExistingServers", "credentials": ["root@192.0.2.1"]}
+    tree = {"type": "MultihostEngine",
+            "controller": {"type": "DistroEngine", "provider": servers, **controller},
+            "nodes": [{"type": "DistroEngine", "provider": servers, **node}]}
+    try:
+        config.validate(tree, Registry(), {})
+    except ConfigError as error:
+        return [p.path for p in error.problems]
+    return []
+
+
+def test_node_of_a_multihost_is_a_compute_without_being_told():
+    assert multihost({"roles": ["controller"]}, {}) == []
+    assert multihost({"roles": ["controller"]}, {"roles": ["compute"]}) == []
+    assert multihost({"roles": ["controller"]}, {"roles": ["all"]}) == ["nodes[0].roles[0]"]
+
+
+def test_all_in_one_as_controller_of_a_multihost_is_a_mistake():
+    assert multihost({}, {}) == ["controller.roles"]
+    assert multihost({"roles": ["all"]}, {}) == ["controller.roles[0]"]
