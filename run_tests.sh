@@ -15,7 +15,7 @@ if [ "$(id -u)" -eq 0 ]; then
     fi
     install_packages python3-venv openssh-client openssh-server sudo lxc lxc-templates debootstrap \
         rsync bridge-utils iptables dnsmasq-base uidmap iproute2 iputils-ping \
-        btrfs-progs postgresql procps wget openssl ca-certificates
+        btrfs-progs postgresql procps wget openssl ca-certificates bind9
 fi
 say "virtual environment"
 make_venv .venv ".[openstack,postgresql,test]"

@@ -99,10 +99,14 @@ class Deployment:
 
     def provider(self, block: Mapping[str, Any], key: str = "provider") -> Any:
         """The provider of a block of the config that stands at ``key`` in this plugin's block."""
+        return self._work.registry.provider(configs.plugin_name(block))(self.part(key), block)
+
+    def part(self, key: str) -> Deployment:
+        """This deployment as what stands at ``key`` in this plugin's block sees it."""
         view = copy.copy(self)
         view.owner = f"{self.owner}.{key}"
         view.ledger = Ledger(self._work.store, self.uuid, view.owner)
-        return self._work.registry.provider(configs.plugin_name(block))(view, block)
+        return view
 
     def engine(self) -> Any:
         return self._work.registry.engine(configs.plugin_name(self.config))(self)

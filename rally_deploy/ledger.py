@@ -85,6 +85,10 @@ class Ledger:
             resource.id, resource.state, {**resource.facts, **facts}
         )
 
+    def forget(self, resource: Resource) -> None:
+        """Take back what was recorded, as its maker is certain that it was never made."""
+        self._store.resources.mark_gone(resource.id)
+
     def release(self, resource: Resource, delete: Delete) -> None:
         """Delete the thing and mark its row, and the rows of all that was inside it, gone."""
         self._store.resources.set_state(resource.id, ResourceState.RELEASING)

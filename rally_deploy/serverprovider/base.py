@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rally_deploy.config import normalize
 from rally_deploy.errors import LeftOver
+from rally_deploy.hosts import dns
 from rally_deploy.ledger import ResourceOwner
 from rally_deploy.model import Resource, Server
 
@@ -16,7 +17,16 @@ if TYPE_CHECKING:
 
 
 class ServerProvider(ResourceOwner):
-    """Makes or names servers: a subclass is CONFIG_SCHEMA, ``create_servers`` and ``delete``."""
+    """Makes or names servers: a subclass is CONFIG_SCHEMA, ``create_servers`` and ``delete``.
+
+    Whoever wants servers asks :meth:`provide`. The key ``dns`` is added to every subclass's
+    schema and dealt with here.
+    """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if isinstance(cls.CONFIG_SCHEMA, Mapping):
+            cls.CONFIG_SCHEMA = dns.with_dns(cls.CONFIG_SCHEMA)
 
     def __init__(self, deployment: Deployment, config: Mapping[str, Any]) -> None:
         self.deployment = deployment
@@ -31,18 +41,42 @@ class ServerProvider(ResourceOwner):
     ) -> list[Server]:
         """Servers that answer; None means what the config says. A second call makes no more."""
 
+    def provide(self, amount: int | None = None) -> list[Server]:
+        """The servers, with their names in DNS if the block has ``dns``."""
+        names = self._names()
+        if names is None:
+            return self.create_servers(amount=amount)
+        names.require()
+        servers = self.create_servers(amount=amount)
+        names.publish(servers)
+        return servers
+
     def delete(self, resource: Resource) -> None:
         raise NotImplementedError(f"{type(self).__name__} recorded {resource.kind} without delete")
 
     def destroy_servers(self) -> None:
         """Remove all that this provider made for this deployment, then its host provider's."""
-        failure: LeftOver | None = None
-        try:
-            self.release_all()
-        except LeftOver as error:
-            failure = error
-        hosts = self.config.get("host_provider")
+        names, hosts = self._names(), self.config.get("host_provider")
+        undo: list[Callable[[], None]] = [names.release_all] if names else []
+        undo.append(self.release_all)
         if isinstance(hosts, Mapping):
-            self.deployment.provider(hosts, "host_provider").destroy_servers()
-        if failure:
-            raise failure
+            undo.append(lambda: self.deployment.provider(hosts, "host_provider").destroy_servers())
+        failures: list[LeftOver] = []
+        for act in undo:
+            try:
+                act()
+            except LeftOver as error:
+                failures.append(error)
+        if len(failures) == 1:
+            raise failures[0]
+        if failures:
+            raise LeftOver(
+                "not everything could be removed", "\n".join(str(e) for e in failures),
+                failures[0].remedy,
+            )
+
+    def _names(self) -> dns.NamesInDns | None:
+        """None without a ``dns`` block, and where the plugin's own key is called so."""
+        ours = self.CONFIG_SCHEMA.get("properties", {}).get("dns") is dns.SCHEMA
+        block = self.config.get("dns")
+        return dns.NamesInDns(self.deployment, block) if ours and block else None

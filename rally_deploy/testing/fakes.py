@@ -60,7 +60,7 @@ class FakeProvider(_InWorld, ServerProvider):
     ) -> list[Server]:
         hosts = self.config.get("host_provider")
         if hosts:
-            self.deployment.provider(hosts, "host_provider").create_servers()
+            self.deployment.provider(hosts, "host_provider").provide()
         self.create("fake_network", "net", self._make)
         self.create("fake_keypair", "key", self._make)
         return self.deployment.each(self._server, range(amount or self.config["amount"]))
