@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from rally_deploy.deployment import Deployment
-from rally_deploy.engines.base import DeployEngine
 from rally_deploy.engines.distro import (
     bridges,
-    clones,
     content,
     glance,
     infra,
@@ -21,55 +18,30 @@ from rally_deploy.engines.distro import (
     placement,
     preflight,
     removal,
-    schema,
     software,
 )
-from rally_deploy.engines.distro.cloud import REGION, Cloud, Node
+from rally_deploy.engines.distro.cloud import Cloud, Node
 from rally_deploy.engines.distro.readiness import clock, wait_for_hosts, wait_until_ready
-from rally_deploy.errors import CloudBroken, EachFailed
+from rally_deploy.engines.distro.wanted import DistroCloud, Job
 from rally_deploy.hosts import systemd
 from rally_deploy.hosts.files import put_all
 from rally_deploy.hosts.guest_image import GuestFiles, build_guest, empty_disk
 from rally_deploy.hosts.proof import prove
 from rally_deploy.hosts.remote_cloud import RemoteCloud
 from rally_deploy.hosts.virtualization import kvm_works
-from rally_deploy.model import Resource, Server
-
-#: What the store calls the generated passwords; DevStack's nodes may share some of them.
-_SECRETS = {
-    "admin": "admin_password", "service": "service_password", "database": "database_password",
-    "rabbit": "rabbit_password", "metadata": "metadata_secret",
-}
+from rally_deploy.model import Resource
 
 #: The services whose tables are made beside each other, once Keystone is there.
 _MODULES = {"glance": glance, "placement": placement, "nova": nova, "neutron": neutron}
 
 
-@dataclass(frozen=True)
-class Job:
-    """A part of the work that others may go on beside."""
-
-    name: str
-    run: Callable[[], Any]
-
-
-class DistroEngine(DeployEngine):
+class DistroEngine(DistroCloud):
     """OpenStack from the distribution's own packages, all in one or controller and computes."""
-
-    CONFIG_SCHEMA = schema.CONFIG_SCHEMA
 
     def __init__(self, deployment: Deployment) -> None:
         super().__init__(deployment)
         #: (service, host) -> when this run started it, by the controller's clock.
         self._started: dict[tuple[str, str], float] = {}
-
-    @classmethod
-    def check_config(cls, config: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-        return schema.mistakes(config)
-
-    @classmethod
-    def check_as_controller(cls, config: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-        return schema.controller_mistakes(config)
 
     def deploy(self) -> dict[str, Any]:
         step, each = self.deployment.step, self.deployment.each
@@ -127,28 +99,6 @@ class DistroEngine(DeployEngine):
             each(partial(self._start_node, cloud), cloud.nodes)
         return {"admin": None, "users": [], "services": {}}
 
-    # What outer engines ask
-
-    def hand_on(self) -> dict[str, str]:
-        cloud = self._cloud(self.deployment.servers())
-        return {
-            "controller_ip": cloud.controller_address,
-            "controller_host": cloud.controller.hostname,
-            "controller_auth_url": cloud.public_url("keystone"),
-            "controller_transport_url": cloud.broker_url(cloud.controller_address),
-            **{f"controller_{name}_password": self._secret(name)
-               for name in ("admin", "service", "database", "rabbit")},
-        }
-
-    def compute_hosts(self) -> list[str]:
-        servers = self.deployment.servers()
-        roles = self._roles(len(servers))
-        computes = [s for s, role in zip(servers, roles, strict=True) if "compute" in role]
-        return self.deployment.each(
-            lambda server: self.deployment.ssh(server).run(["uname", "-n"]).stdout.strip(),
-            computes,
-        )
-
     def admit(self, hosts: Sequence[str]) -> None:
         cloud = self._cloud(self.deployment.servers())
         remote = self._remote(cloud)
@@ -157,63 +107,10 @@ class DistroEngine(DeployEngine):
             networks = self._networks(cloud, remote)
             prove(self.deployment, remote, content.proof_guest(networks, cloud.real))
 
-    def clone_script(self) -> str:
-        return clones.SCRIPT
-
     def delete(self, resource: Resource) -> None:
         assert resource.host is not None
         jobs = [software.job(self, name) for name in software.JOBS]
         removal.remove(self.deployment.ssh(resource.host), jobs, resource.facts)
-
-    # What is to be made
-
-    def _cloud(self, servers: list[Server]) -> Cloud:
-        ssh = self.deployment.ssh
-        nodes: list[Node] = self._together(*(
-            Job(server.label, partial(preflight.look_at, server, ssh(server), roles))
-            for server, roles in zip(servers, self._roles(len(servers)), strict=True)
-        ))
-        preflight.require_own_names(nodes)
-        return Cloud(
-            tuple(nodes), frozenset(self.config["services"]), self._secret,
-            self.config["virt_driver"], self.config["workers"], self._elsewhere,
-            self.deployment.handed.get("controller_transport_url", "") if self._elsewhere else "",
-        )
-
-    @property
-    def _elsewhere(self) -> str:
-        """The address of the controller, if that is no server of ours."""
-        given: str = self.config.get("controller", "")
-        return given or self.deployment.handed.get("controller_ip", "")
-
-    def _roles(self, count: int) -> list[frozenset[str]]:
-        first = "compute" if self._elsewhere else "all" if count == 1 else "controller"
-        wanted = self.config["roles"] or [first, *["compute"] * (count - 1)]
-        if len(wanted) != count:
-            raise CloudBroken(
-                f"'roles' names {len(wanted)} servers, the provider gave {count}",
-                remedy="make 'roles' as long as there are servers, or leave it out",
-            )
-        return [
-            frozenset({"controller", "compute"}) if role == "all" else frozenset({role})
-            for role in wanted
-        ]
-
-    def _secret(self, name: str) -> str:
-        given = self.config["passwords"].get(name) or self.deployment.handed.get(
-            f"controller_{name}_password")
-        return given or self.deployment.secret(_SECRETS[name])
-
-    def _login(self, cloud: Cloud) -> dict[str, str]:
-        return {
-            "auth_url": cloud.public_url("keystone"), "username": "admin",
-            "password": self._secret("admin"), "project_name": "admin",
-            "user_domain_name": "Default", "project_domain_name": "Default",
-            "region_name": REGION,
-        }
-
-    def _remote(self, cloud: Cloud) -> RemoteCloud:
-        return RemoteCloud(cloud.controller.shell, self._login(cloud))
 
     # The control plane
 
@@ -308,12 +205,3 @@ class DistroEngine(DeployEngine):
         wanted = self.config["networks"] or content.default_networks(
             bridges.external_of(cloud.controller))
         return content.make_networks(remote, wanted)
-
-    def _together(self, *jobs: Job) -> list[Any]:
-        """Run the jobs at the same time; if one of them fails, its own error tells it best."""
-        try:
-            return self.deployment.each(lambda job: job.run(), jobs)
-        except EachFailed as error:
-            if len(error.failures) == 1:
-                raise next(iter(error.failures.values()))[1] from error
-            raise

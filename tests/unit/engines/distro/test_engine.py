@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from rally_deploy.engines.distro import DistroEngine, engine, readiness
+from rally_deploy.engines.distro import DistroEngine, readiness, wanted
 from rally_deploy.errors import CloudBroken, HostError
 from rally_deploy.model import Server, State
 from rally_deploy.serverprovider.base import ServerProvider
@@ -153,7 +153,7 @@ def test_server_of_the_proof_is_removed(make, world):
 def test_secrets_never_stand_on_a_command_line(make, world):
     deployment = make(world)
     deployment.deploy()
-    secrets = [deployment.secret(name) for name in engine._SECRETS.values()]
+    secrets = [deployment.secret(name) for name in wanted._SECRETS.values()]
     commands = "\n".join(world.shells["host-0"].asked)
     assert [s for s in secrets if s in commands] == []
     assert all(s in world.text() + "".join(
