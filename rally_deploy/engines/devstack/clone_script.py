@@ -75,7 +75,7 @@ mark=DEST/data/.rdeploy-clone
 if [ -z "$controller" ] || [ "$(cat "$mark" 2>/dev/null)" = "$new $to" ]; then exit 0; fi
 server=$(command -v mariadbd || command -v mysqld || :)
 [ -n "$server" ] || exit 0
-socket=/run/rdeploy-clone.sock
+socket=/run/mysqld/rdeploy-clone.sock
 if MYSQL_PWD=$(sed -n 's,^BASE_SQL_CONN=.*://[^:]*:\([^@]*\)@.*,\1,p' "$checkout/.stackenv")
     export MYSQL_PWD; mysql -u root -h 127.0.0.1 -e 'SELECT 1' >/dev/null 2>&1; then
     ask="mysql -u root -h 127.0.0.1" started=

@@ -76,7 +76,7 @@ echo "$user ALL=(ALL) NOPASSWD:ALL" >/etc/sudoers.d/50_stack_sh
 
 _DNF = "dnf -y -q install git sudo ca-certificates python3 iproute"
 
-# Most of stack.sh's time goes into packages, and most of theirs into waiting for the disk. A server
+# Most of stack.sh's time goes into packages, and theirs into waiting for the disk. A server
 # that was made for this is made anew if it ever breaks.
 _FAST_DPKG = File("/etc/dpkg/dpkg.cfg.d/90rdeploy", "force-unsafe-io\n")
 

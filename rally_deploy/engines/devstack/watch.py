@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import re
+from collections import deque
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rally_deploy.engines.devstack.node import Node
+from rally_deploy.engines.devstack.progress import Phase, Progress
 
 if TYPE_CHECKING:
     from rally_deploy.deployment import Deployment
 
-_PHASE = re.compile(r"^\+ .*:\s+echo_summary (.+)$")
+#: What is kept of the output for a look at why it failed: its trace is long, and after the failure
+#: comes a dump of the machine.
+LINES_KEPT = 20000
+
+#: Components that took less are not told.
+_WORTH_S = 1
 
 
 class Watch:
@@ -21,6 +27,8 @@ class Watch:
     def __init__(self, deployment: Deployment, node: Node) -> None:
         self._deployment, self._node = deployment, node
         self._step = ExitStack()
+        self.progress = Progress()
+        self.lines: deque[str] = deque(maxlen=LINES_KEPT)
 
     def __enter__(self) -> Watch:
         return self
@@ -32,11 +40,21 @@ class Watch:
         self._step.__exit__(kind, error, trace)
 
     def line(self, line: str) -> None:
-        found = _PHASE.match(line)
-        if found:
+        """Take one line of stack.sh's output."""
+        self.lines.append(line)
+        seen = self.progress.line(line)
+        if isinstance(seen, Phase):
             self._step.close()
-            self._step.enter_context(
-                self._deployment.step(found[1].strip("'"), self._node.server))
+            self._step.enter_context(self._deployment.step(seen.title, self._node.server))
 
     def tell_timing(self) -> None:
-        pass
+        """DevStack's own table of what its time went into, the longest first."""
+        parts = [
+            f"{part.name} {part.seconds} s"
+            for part in sorted(self.progress.components, key=lambda part: -part.seconds)
+            if part.seconds >= _WORTH_S
+        ]
+        if self.progress.completed:
+            parts.insert(0, f"{self.progress.completed.seconds} s in all")
+        if parts:
+            self._deployment.note(f"stack.sh took {', '.join(parts)}", self._node.server)
