@@ -27,13 +27,12 @@ def _cause(name: str, pattern: str, says: str, remedy: str, *units: str) -> Caus
     return Cause(name, re.compile(pattern), says, remedy, units)
 
 
-_GIT_FATAL = r"fatal: (?P<why>.*)"
-
 CAUSES = (
     _cause(
         "disk", r"No space left on device|don't have enough free space|Disk quota exceeded",
         "the disk is full",
-        f"make room, or use a larger disk: DevStack needs some 10 GB, images not counted; {_AGAIN}",
+        "make room, or use a larger disk: DevStack needs some 10 GB, images not counted; "
+        + _AGAIN,
     ),
     _cause(
         "memory",
@@ -75,6 +74,14 @@ CAUSES = (
         f"see /etc/sudoers.d on the server; {_AGAIN}",
     ),
     _cause(
+        "names",
+        r"(?:Could not resolve host(?:name)?:|Temporary failure resolving|unable to resolve host "
+        r"address) ['‘]?(?P<host>[^\s'’]+)|Temporary failure in name resolution"
+        r"|Name or service not known",
+        "the server cannot resolve the name {host}",
+        f"see its /etc/resolv.conf and /etc/hosts, or give an address; {_AGAIN}",
+    ),
+    _cause(
         "certificates",
         r"CERTIFICATE_VERIFY_FAILED|certificate verify failed"
         r"|server certificate verification failed|SSL certificate problem",
@@ -100,7 +107,7 @@ CAUSES = (
         "git",
         r"git call failed: \[git (?P<call>.*)\]|Maximum of 3 git retries reached|fatal: unable to "
         r"(?:access|connect to|look up) |fatal: (?:the remote end|early EOF|Could not read from)",
-        "a git repository could not be had: git {call}",
+        "a git repository could not be had: {call}",
         f"see that the server reaches that address ('git_base', or a repository's own); {_AGAIN}",
     ),
     _cause(
@@ -132,7 +139,7 @@ CAUSES = (
         f'leave "GLOBAL_VENV" as it is, in local_conf; {_AGAIN}',
     ),
     _cause(
-        "apt-lock", r"Could not get lock (?P<file>\S+?)\.? |Unable to acquire the dpkg frontend lock",
+        "apt-lock", r"Could not get lock /|Unable to acquire the dpkg frontend lock",
         "another program is installing packages",
         f"wait for it (unattended-upgrades, say), {_AGAIN}",
     ),
@@ -149,13 +156,6 @@ CAUSES = (
         r"|Unable to locate package (?P<package>\S+)",
         "the package mirror did not give what was asked for: {url}{mirror}{package}",
         f"see the server's package sources, proxy and name resolution; {_AGAIN}",
-    ),
-    _cause(
-        "names",
-        r"Temporary failure (?:in name resolution|resolving)|Could not resolve host(?:name)?"
-        r"|unable to resolve host address|Name or service not known",
-        "names are not resolved on the server",
-        f"see its /etc/resolv.conf and /etc/hosts; {_AGAIN}",
     ),
     _cause(
         "port",

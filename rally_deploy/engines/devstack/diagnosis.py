@@ -23,14 +23,23 @@ _NOISE = re.compile(
 )
 _ERROR = re.compile(
     r"\b(?:error|fatal|failed|failure|cannot|could not|couldn't|unable to|no space|killed|denied|"
-    r"refused|did not start|didn't find|not found|unsupported|traceback|timed out)\b|^E: |Errno",
+    r"refused|did not start|didn't find|not found|unsupported|timed out)\b|"
+    r"\w(?:Error|Exception)\b|^E: |Errno",
     re.IGNORECASE,
 )
 _HARMLESS = re.compile(
     r"0 errors|error_log|errors?\.log|--(?:fail|no-fail)|\|\| true|DeprecationWarning|"
-    r"not found, continuing|Failed to (?:stop|disable) unit|No such file or directory: '/dev/kvm'",
+    r"sudo: unable to resolve host|not found, continuing|Failed to (?:stop|disable) unit|"
+    r"No such file or directory: '/dev/kvm'",
     re.IGNORECASE,
 )
+#: Causes that have one of their own.
+_SHALLOW = ("compute", "service", "database", "rabbit")
+#: What the trace shows of the shell's own, and of dying.
+_NO_COMMAND = frozenset((
+    "set", "local", "echo", "[[", "[", "return", "sleep", "die", "exit", "trap", "err_trap",
+    "exit_trap", "for", "case", "shift",
+))
 #: How far back from the failure a cause is looked for, in lines that are no trace.
 _REACH = 150
 _AROUND = 12
@@ -79,8 +88,7 @@ def diagnose(log: str | Sequence[str], journal: str = "", host: str = "") -> Dia
     said = [line for line in lines if not TRACE.match(line)]
     at = _last_error(said)
     recent = said[max(0, len(said) - _REACH):]
-    found = _cause(host.splitlines()) or _cause(recent) or _cause(journal.splitlines()[-_REACH:])
-    cause, match = found if found else (None, None)
+    cause, match = _deepest(recent, journal.splitlines()[-_REACH:], host.splitlines())
     told = [line for line in said[max(0, at - _AROUND): at + 3] if not _NOISE.match(line)]
     return Diagnosis(
         error=_plain(said[at]) if said else "", around=tuple(told[-_AROUND - 2:]),
@@ -96,7 +104,7 @@ def _before_the_dump(raw: Iterable[str]) -> list[str]:
     """The lines up to the failure, without their time stamps."""
     lines = []
     for line in raw:
-        text = STAMP.sub("", line.rstrip(), count=1)
+        text = STAMP.sub("", line, count=1).rstrip()
         if _END.match(text):
             break
         lines.append(text)
@@ -122,6 +130,20 @@ def _plain(line: str) -> str:
     return match[3] if match else line.strip()
 
 
+def _deepest(
+    log: Sequence[str], journal: Sequence[str], host: Sequence[str]
+) -> tuple[Cause, re.Match[str]] | tuple[None, None]:
+    """What the log says, unless that is only that something did not answer: then others know.
+
+    A full disk always counts. The kernel's messages may be of another container, or of long ago.
+    """
+    said, full = _cause(log), _cause([line for line in host if line.startswith("rdeploy:")])
+    if said and said[0].name not in _SHALLOW:
+        return full or said
+    told = [found for found in (said, _cause(journal), _cause(host)) if found]
+    return min(told, key=lambda found: CAUSES.index(found[0])) if told else (None, None)
+
+
 def _cause(lines: Sequence[str]) -> tuple[Cause, re.Match[str]] | None:
     """The deepest known reason in these lines; of several of the same kind the last one."""
     for cause in CAUSES:
@@ -143,7 +165,7 @@ def _command(lines: Sequence[str]) -> str:
         match = TRACE.match(line)
         if match and match[2] not in ("die", "err", "backtrace", "err_trap", "exit_trap", "warn"):
             name = match[4].split(" ", 1)[0]
-            if name not in ("set", "local", "echo", "[[", "[", "return", "sleep", "die"):
+            if name not in _NO_COMMAND:
                 return f"{match[4]} ({match[1]}:{match[3]}, {match[2]})"
     return ""
 

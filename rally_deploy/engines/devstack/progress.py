@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) \| ")
+STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) \|(?: |\Z)")
 #: A traced command: plus signs, file, function, line number, command.
 TRACE = re.compile(r"\++ (\S+?):(\w+):(\d+) *:   (.*)")
 _TIMING = re.compile(r"(\S.*?) +(-?\d+)\s*\Z")
