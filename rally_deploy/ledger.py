@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rally_deploy.errors import Cancelled, LeftOver
@@ -78,6 +78,15 @@ class Ledger:
         return self._store.resources.set_state(
             row.id, ResourceState.LIVE, {**row.facts, **(made or {})}
         )
+
+    def claim(self, kind: str, keys: Sequence[str], name: str, at_most: int) -> bool:
+        """Take a place for each key, all or none: ``at_most`` of a kind and name may be taken.
+
+        That counts over all deployments of the database. A place is a resource that is there at
+        once; its ``delete`` has nothing to do. False while not enough places are free.
+        """
+        return self._store.resources.claim(
+            self._uuid, self._owner, kind, keys, name, at_most)
 
     def update(self, resource: Resource, facts: Mapping[str, Any]) -> Resource:
         """Add to what is known of a live resource."""

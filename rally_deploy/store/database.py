@@ -108,6 +108,14 @@ def now_us(connection: Connection) -> int:
     return int(connection.exec_driver_sql(sql).scalar_one())
 
 
+def hold(connection: Connection, name: str) -> None:
+    """Until the end of this writing transaction no other one holds this name."""
+    # SQLite has one writer at a time anyway.
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (storable(name),))
+
+
 def storable(text: str) -> str:
     """The text without what a database refuses: NUL (PostgreSQL) and halves of surrogate pairs.
 

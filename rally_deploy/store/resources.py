@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, literal_column, select, update
+from sqlalchemy.sql.functions import count
 
 from rally_deploy.errors import LeftOver, ResourceConflict, StoreError
 from rally_deploy.model import Resource, ResourceState, Server
 from rally_deploy.store import schema, trees
-from rally_deploy.store.database import Database, Taken, moment, now_us, storable
+from rally_deploy.store.database import Database, Taken, hold, moment, now_us, storable
 from rally_deploy.vault import Vault
 
 _table = schema.resources
@@ -60,6 +61,37 @@ class Resources:
             raise ResourceConflict(
                 f"{kind.replace('_', ' ')} '{key}' is recorded already for this deployment"
             ) from error
+
+    def claim(
+        self, deployment_uuid: str, owner: str, kind: str, keys: Sequence[str], name: str,
+        at_most: int,
+    ) -> bool:
+        """Take a place for each key, all of them or none; False while too many are taken.
+
+        :param name: what the places are of: over all deployments not more than ``at_most`` that
+            are not gone may be of this kind and name.
+        """
+        mine = (_table.c.deployment_uuid == deployment_uuid, _table.c.owner == owner,
+                _table.c.kind == kind, _alive)
+        alike = (_table.c.kind == kind, _table.c.name == storable(name), _alive)
+
+        def work(connection: Connection) -> bool:
+            hold(connection, f"{kind} {name}")
+            held = connection.execute(select(_table.c.key).where(*mine)).scalars().all()
+            new = [key for key in keys if key not in held]
+            taken = connection.execute(select(count()).where(*alike)).scalar_one()
+            if new and taken + len(new) > at_most:
+                return False
+            now = now_us(connection)
+            for key in new:
+                connection.execute(insert(_table).values(
+                    deployment_uuid=deployment_uuid, owner=owner, kind=kind, key=storable(key),
+                    name=storable(name), state=ResourceState.LIVE.value, facts="{}",
+                    created_at=now, updated_at=now,
+                ))
+            return True
+
+        return self._db.write(work)
 
     def set_state(
         self, id: int, state: ResourceState, facts: Mapping[str, Any] | None = None

@@ -345,6 +345,36 @@ class ResourceRows:
         store.resources.assert_all_gone(record.uuid)
         assert store.resources.all_alive() == []
 
+    def test_claim_takes_all_places_or_none(self, store):
+        first, second = add(store, "first"), add(store, "second")
+
+        def claim(record, *keys, name="pool", at_most=3):
+            return store.resources.claim(record.uuid, "engine", "place", keys, name, at_most)
+
+        assert claim(first, "a", "b")
+        assert not claim(second, "a", "b")
+        assert store.resources.list(second.uuid) == []
+        assert claim(second, "a")
+        assert claim(first, "a", "b"), "places that are held already need no free ones"
+        assert claim(second, "b", name="another pool")
+        row = store.resources.list(first.uuid)[0]
+        assert (row.kind, row.key, row.name, row.state) == (
+            "place", "a", "pool", ResourceState.LIVE)
+        store.resources.mark_gone(row.id)
+        assert claim(second, "a", "c")
+        assert not claim(first, "a", "b")
+
+    def test_claims_at_the_same_time_never_give_more_places_than_there_are(self, store):
+        records = [add(store, f"n{number}") for number in range(20)]
+
+        def claim(record):
+            return store.resources.claim(record.uuid, "engine", "place", ["0"], "pool", 7)
+
+        with ThreadPoolExecutor(20) as pool:
+            assert sum(pool.map(claim, records)) == 7
+        taken = [row for row in store.resources.all_alive() if row.kind == "place"]
+        assert len(taken) == 7
+
 
 class Sealed:
     def test_servers_replace_keeps_order_and_all_fields(self, store):
