@@ -139,6 +139,11 @@ def start(shell: Shell, name: str) -> None:
     try:
         shell.script(scripts.START, name)
     except CommandFailed as error:
+        if error.status == 69:
+            raise HostError(
+                shell.server, f"{name} could not be made a node of its own, and was not started",
+                error.stderr, "mend what is named in the config, destroy and create it again",
+            ) from error
         raise HostError(
             shell.server, f"container {name} does not start", error.stderr,
             f"try 'lxc-start -F -n {name}' on the host",

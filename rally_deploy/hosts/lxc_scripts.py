@@ -161,8 +161,16 @@ path=$(lxc-config lxc.lxcpath)
 {CONTAINER_LOCK}
 if [ "$(lxc-info -n "$1" -sH)" = RUNNING ]; then return 0; fi
 # Nothing of our own surroundings is any business of the container's.
-if ! env -i PATH="$PATH" lxc-start -n "$1" -d -l NOTICE -o "$path/$1/start.log" 7<&-; then
-    tail -n 12 "$path/$1/start.log" >&2; exit 68
+log=$path/$1/start.log
+if ! env -i PATH="$PATH" lxc-start -n "$1" -d -l NOTICE -o "$log" 7<&- 2>>"$log"; then
+    if grep -q 'Failed to run lxc.hook.start ' "$log"; then
+        # What makes a clone a node of its own: see lxc_seed.
+        for root in rootfs overlay/delta; do
+            said=$(cat "$path/$1/$root/var/lib/rdeploy/clone/log" 2>/dev/null) || continue
+        done
+        echo "$said" | tail -n 12 >&2; exit 69
+    fi
+    tail -n 12 "$log" >&2; exit 68
 fi
 """
 

@@ -13,9 +13,9 @@ SEEN = "/run/rdt-node.seen"
 
 _SET_UP = f"""
 printf 'host=%s\\nmy_ip=%s\\n' "$1" "$2" >{CONF}
-cat >/etc/systemd/system/rdt-node.service <<'END'
+cat >/etc/systemd/system/rdt-node.service <<END
 [Service]
-ExecStart=/bin/sh -c 'cp {CONF} {SEEN}; exec sleep infinity'
+ExecStart=/bin/sh -c 'cp {CONF} {SEEN}; case "\\$(hostname)" in *$3) exit 1;; esac; sleep infinity'
 [Install]
 WantedBy=multi-user.target
 END
@@ -42,6 +42,8 @@ class FileNode(DeployEngine):
             "computes": {"type": "boolean", "default": True, "description": "it has a compute"},
             "refused": {"type": "string", "default": "none",
                         "description": "end of the names of clones that must not start"},
+            "sick": {"type": "string", "default": "none",
+                     "description": "end of the names of clones whose service fails"},
         },
         "examples": [{"type": "FileNode", "provider": {"type": "GivenServers", "servers": []}}],
     }
@@ -52,7 +54,7 @@ class FileNode(DeployEngine):
 
         def make(row):
             with outside_call():
-                shell.script(_SET_UP, server.name, server.host)
+                shell.script(_SET_UP, server.name, server.host, self.config["sick"])
 
         self.create("file_node", "node", make, on=server)
         if self.config["fail"]:

@@ -167,7 +167,7 @@ def test_host_that_is_gone_at_destroy_error_names_it_and_later_destroy_succeeds(
     assert left == []
 
 
-_ON_BTRFS = """
+ON_BTRFS = """
 truncate -s 3G "$1/btrfs.img"
 mkfs.btrfs -q "$1/btrfs.img"
 mount -o loop "$1/btrfs.img" /mnt
@@ -195,7 +195,7 @@ def roots_are_their_own(deployment, servers):
 def test_lxc_on_btrfs_clones_are_snapshots(rig, nodes, tmp_path):
     need("snapshots of btrfs", "mkfs.btrfs", "btrfs")
     host = nodes[0]
-    host.run("sh", "-ec", _ON_BTRFS, "btrfs", str(tmp_path), lxc_rig.make_base())
+    host.run("sh", "-ec", ON_BTRFS, "btrfs", str(tmp_path), lxc_rig.make_base())
     try:
         deployment, servers = created(rig, [host], containers_per_host=2)
         try:

@@ -39,7 +39,7 @@ class LxcEngine(DeployEngine):
 
     def deploy(self) -> dict[str, Any]:
         containers = Containers(self, self.config)
-        hosts = self.deployment.provider(self.config["provider"]).create_servers()
+        hosts = self.deployment.provider(self.config["provider"]).provide()
         places = containers.prepare(hosts)
         firsts = [Spot(place, 0, self._key(place, 0)) for place in places]
         clones = [

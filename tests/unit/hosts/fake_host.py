@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import threading
 
-from rally_deploy.hosts import apt_sources, forward, lxc, lxc_scripts, network, tunnel
+from rally_deploy.hosts import apt_sources, forward, lxc, lxc_scripts, lxc_seed, network, tunnel
 from rally_deploy.ssh.base import Result, Shell
 
 
@@ -22,6 +22,9 @@ class Hosts:
         self.commands = []  # (host's label, what, arguments)
         self.refused = {}  # what -> (status, stderr)
         self.images = set()
+        self.running = {}  # host's label -> names of the containers that run
+        self.seed = "overlay"  # how clones can be made
+        self.files = {}  # (server's label, path) -> content
         self.lock = threading.Lock()
 
     def get(self, server, observer, host_keys):
@@ -43,14 +46,17 @@ class FakeHost(Shell):
         words, text = shlex.split(command), stdin.decode()
         if words[0] == "sh" and words[1] == "-s":
             what, arguments = _what(text), words[3:]
+        elif words[0] == "sh" and words[3:4] == ["put"]:
+            what, arguments = "put", [words[4], text]
         elif words[0] == "sh" and words[3:4] == ["lock"]:
             what, arguments = "install", [w for w in words if w in self.hosts.missing]
         else:
             what, arguments = words[0], words[1:]
+        refused = self.hosts.refused.get((self.server.label, what), self.hosts.refused.get(what))
         with self.hosts.lock:
             self.hosts.commands.append((self.server.label, what, arguments))
-            if what in self.hosts.refused:
-                status, said = self.hosts.refused[what]
+            if refused:
+                status, said = refused
                 return Result(command, status, "", said, 0.0)
             said = getattr(self, "do_" + what.replace("-", "_"))(*arguments)
         return Result(command, 0, said or "", "", 0.0)
@@ -58,6 +64,10 @@ class FakeHost(Shell):
     @property
     def things(self):
         return self.hosts.things.setdefault(self.server.label, set())
+
+    @property
+    def running(self):
+        return self.hosts.running.setdefault(self.server.label, set())
 
     def do_look(self, *needs):
         lines = ["os debian bookworm", f"uid {self.hosts.uid}", f"lxc {self.hosts.lxc_version}"]
@@ -73,7 +83,8 @@ class FakeHost(Shell):
         self.things.add(name)
         return f"network {candidates[0]}"
 
-    def do_make(self, name, *_):
+    def do_make(self, name, base, *_):
+        assert self.hosts.seed == "overlay" or base not in self.running
         self.things.add(name)
         return "clone overlay"
 
@@ -88,9 +99,34 @@ class FakeHost(Shell):
 
     def do_remove(self, name, *_):
         self.things.discard(name)
+        self.running.discard(name)
 
     def do_start(self, name):
         assert name in self.things
+        self.running.add(name)
+
+    def do_stop(self, name, timeout):
+        self.running.discard(name)
+
+    def do_freeze(self, name, folder):
+        assert name not in self.running
+        return f"seed {self.hosts.seed}"
+
+    def do_memory(self, *names):
+        sizes = "".join(f"anonymous {100 + n}000000\n" for n, _ in enumerate(names))
+        return sizes + f"available {8_000_000_000 - 120_000_000 * len(self.running)}"
+
+    def do_list_services(self, path):
+        pass
+
+    def do_wait_for_services(self, seconds, path):
+        pass
+
+    def do_put(self, path, content):
+        self.hosts.files[self.server.label, path] = content
+
+    def do_mkdir(self, *_):
+        pass
 
     def do_wait(self, seconds, *addresses):
         pass
@@ -121,6 +157,9 @@ def _what(script):
         network._MAKE: "make_network", network._DELETE: "remove", lxc_scripts.MAKE: "make",
         lxc_scripts.START: "start", lxc_scripts.WAIT: "wait", lxc_scripts.DELETE: "remove",
         forward._MAKE: "make_forward", forward._DELETE: "remove",
+        lxc_scripts.STOP: "stop", lxc_seed._FREEZE: "freeze", lxc_seed._MEMORY: "memory",
+        lxc_seed._LIST_SERVICES: "list_services",
+        lxc_seed._WAIT_FOR_SERVICES: "wait_for_services",
         tunnel._PROBE: "tunnel_types", tunnel._DELETE: "remove",
     }
     for text, what in known.items():
