@@ -31,6 +31,8 @@ _SECRET_KEY = re.compile(
     re.IGNORECASE,
 )
 _REFERENCE = re.compile(r"\$\{env:[^}]*\}")
+#: A line of a whole file in a string, a local.conf say: KEY=VALUE.
+_LINE = re.compile(r"(?m)^([ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=[ \t]*)(\S.*?)[ \t\r]*$")
 
 #: The keys by which a config without a type is known as that of a cloud that is there already.
 CLOUD_KEYS = ("openstack", "existing@openstack")
@@ -138,6 +140,22 @@ def _leaves(config: Any, registry: Registry) -> Iterator[tuple[Any, bool]]:
             )
         else:
             yield value, secret
+            if isinstance(value, str) and not secret:
+                yield from ((_bare(line), True) for line in _LINE.finditer(value) if _tells(line))
+
+
+def _masked_lines(text: str) -> str:
+    """A whole file in a string with the secrets of its lines masked."""
+    return _LINE.sub(lambda line: line[1] + HIDDEN if _tells(line) else line[0], text)
+
+
+def _tells(line: re.Match[str]) -> bool:
+    """Whether a line holds a secret, and not only the name of another variable."""
+    return sounds_secret(line[2]) and not _bare(line).startswith("$")
+
+
+def _bare(line: re.Match[str]) -> str:
+    return line[3].strip("\"'")
 
 
 def _masked(config: Any, registry: Registry) -> Any:
@@ -153,7 +171,7 @@ def _masked(config: Any, registry: Registry) -> Any:
                 for _, below, inner, now in _children(value, schemas, registry, secret)
             ]
         if not secret or value in ("", None) or isinstance(value, bool):
-            return value
+            return _masked_lines(value) if isinstance(value, str) else value
         return value if _REFERENCE.fullmatch(str(value)) else HIDDEN
 
     return mask(config, _top(config, registry), False)

@@ -37,7 +37,9 @@ _SOURCE = Path(__file__).parent / "devstack_files"
 _PLACES = {
     "stack.sh": "stack.sh", "unstack.sh": "unstack.sh", "clean.sh": "clean.sh",
     "stackrc": "stackrc.sh", "openrc": "openrc.sh", "functions": "functions.sh",
-    "functions-fail": "functions-fail.sh", "tools/outfilter.sh": "outfilter.sh",
+    "functions-fail": "functions-fail.sh",
+    # The real one is Python. Its name is what others look for among the processes.
+    "tools/outfilter.py": "outfilter.sh",
     "tools/create-stack-user.sh": "create-stack-user.sh",
 }
 _FOLDERS = ("files", "inc", "lib")
@@ -56,7 +58,7 @@ def write_devstack(
         target = work / place
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(_SOURCE / source, target)
-        target.chmod(0o755 if target.suffix == ".sh" else 0o644)
+        target.chmod(0o755 if target.suffix else 0o644)
     for name in _FOLDERS:
         (work / name).mkdir()
         (work / name / ".gitkeep").touch()

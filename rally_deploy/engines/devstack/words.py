@@ -26,7 +26,9 @@ def word(value: str) -> Word:
     if value.startswith("("):
         return _array(value)
     try:
-        end = _end_of_word(value, 0)
+        end = at = _end_of_word(value, 0)
+        while at < len(value):
+            at = _next(value, at)
     except _Unclosed:
         return Word.UNCLOSED
     if end == len(value):

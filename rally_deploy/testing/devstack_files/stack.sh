@@ -80,13 +80,13 @@ if [[ -n "$LOGFILE" ]]; then
     CURRENT_LOG_TIME=$(date "+%F-%H%M%S")
     LOGFILE=$LOGFILE.$CURRENT_LOG_TIME
     SUMFILE=$LOGFILE.summary.$CURRENT_LOG_TIME
-    exec 1> >(bash $TOP_DIR/tools/outfilter.sh -v "$LOGFILE") 2>&1
-    exec 6> >(bash $TOP_DIR/tools/outfilter.sh "$SUMFILE")
+    exec 1> >(bash $TOP_DIR/tools/outfilter.py -v "$LOGFILE") 2>&1
+    exec 6> >(bash $TOP_DIR/tools/outfilter.py "$SUMFILE")
     echo_summary "stack.sh log $LOGFILE"
     ln -sf "$LOGFILE" "$LOGFILE_LINK"
     ln -sf "$SUMFILE" "$LOGFILE_LINK.summary"
 else
-    exec 6> >(bash $TOP_DIR/tools/outfilter.sh -v /dev/null >&3)
+    exec 6> >(bash $TOP_DIR/tools/outfilter.py -v /dev/null >&3)
 fi
 
 trap exit_trap EXIT

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from rally_deploy.engines.devstack.diagnosis import diagnose
+from rally_deploy.engines.devstack.progress import Completed, Phase, Progress
 from rally_deploy.testing.devstack import FAILURES, write_devstack
+
+#: Where the diagnosis of a failure has another name than the stand-in's.
+NAMES = {
+    "host_ip": "host-ip", "apt": "mirror", "pip": "pip-conflict", "service": "compute",
+}
 
 #: Whom root's tests run it as, since it refuses to run as root.
 NOBODY = 65534
@@ -87,6 +94,12 @@ def test_stack_run_prints_phases_stamps_and_timing_table(place):
         r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \| \+ \S*stack\.sh:main:\d+ +:   "
         r"echo_summary 'Starting Keystone'$", output, re.MULTILINE)
     assert "DevStack Component Timing" in output
+    progress = Progress()
+    told = [event for line in output.splitlines() if (event := progress.line(line))]
+    assert [event.title for event in told if isinstance(event, Phase)][::6] == [
+        "Installing package prerequisites", "Configuring Neutron", "Starting Nova"]
+    assert {part.name for part in progress.components} > {"apt-get", "pip_install", "git_timed"}
+    assert isinstance(told[-1], Completed)
     assert re.search(r"^Total runtime +\d+$", output, re.MULTILINE)
     summary = (place.root / "opt/stack/logs/stack.sh.log.summary").read_text().splitlines()
     phases = [line.split(" | ", 1)[1] for line in summary]
@@ -115,7 +128,7 @@ def test_stack_run_without_local_conf_asks_for_passwords_and_fails(place):
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_stack_run_told_to_fail_does(place, failure):
+def test_stack_run_told_to_fail_does_as_the_real_one(place, failure):
     place.say(f"STAND_IN_FAIL={failure}\n")
 
     status, output = place.run()
@@ -123,6 +136,7 @@ def test_stack_run_told_to_fail_does(place, failure):
     assert status != 0
     assert "stack.sh completed" not in output
     assert not re.search(r"command not found|syntax error|unbound variable", output)
+    assert diagnose(output).name == NAMES.get(failure, failure)
 
 
 def test_stack_failed_once_and_run_again_goes_through(place):
