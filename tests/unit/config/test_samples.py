@@ -3,17 +3,67 @@ from pathlib import Path
 import pytest
 
 from rally_deploy import config
+from rally_deploy.errors import ConfigError, UnknownPlugin
 from rally_deploy.plugins import Registry
 
-SAMPLES = sorted((Path(__file__).parents[3] / "samples" / "deployments").iterdir())
-ENVIRON = dict.fromkeys(("OS_PASSWORD", "SSH_PASSWORD", "ADMIN_PASSWORD"), "a-password")
+FOLDER = Path(__file__).parents[3] / "samples" / "deployments"
+SAMPLES = sorted(path for path in FOLDER.iterdir() if path.suffix in (".json", ".yaml"))
+ENVIRON = {
+    **dict.fromkeys(("OS_PASSWORD", "SSH_PASSWORD", "ADMIN_PASSWORD", "SERVICE_PASSWORD",
+                     "RABBIT_PASSWORD"), "a-password"),
+    "IMAGE_SHA512": "0" * 128,
+}
+
+#: Samples whose provider may not be installed: then that is all that is wrong with them.
+PROVIDERS = {
+    "devstack-in-openstack.json": "OpenStackProvider",
+    "devstack-in-virsh.json": "VirshProvider",
+}
+#: Samples with keys that DevStack has dropped, by what their warnings name.
+WARNED = {
+    "devstack-lxc-engine-in-existing-servers.json": {
+        "controller.localrc.API_RATE_LIMIT", "controller.localrc.SCREEN_LOGDIR",
+        "nodes[0].engine.localrc.API_RATE_LIMIT", "nodes[0].engine.localrc.SCREEN_LOGDIR",
+        "nodes[0].engine.localrc.ENABLED_SERVICES",
+    },
+}
+
+
+def is_there(provider):
+    try:
+        return bool(Registry().provider(provider))
+    except UnknownPlugin:
+        return False
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_sample_is_valid(path):
     document = config.load(path, {"user": "ops"})
-    config.validate(document, Registry(), ENVIRON)
     assert config.plugin_name(document.data)
+    missing = PROVIDERS.get(path.name, "")
+    if missing and not is_there(missing):
+        with pytest.raises(ConfigError) as error:
+            config.validate(document, Registry(), ENVIRON)
+        found = [(p.path, p.message) for p in error.value.problems]
+        assert found == [("provider.type", f"there is no provider '{missing}'")]
+        return
+    warnings = config.validate(document, Registry(), ENVIRON)
+    assert {w.path for w in warnings} == WARNED.get(path.name, set())
+
+
+def test_every_sample_is_told_of_in_the_readme_and_no_other():
+    lines = (FOLDER / "README.rst").read_text().splitlines()
+    titles = [line for line, below in zip(lines, lines[1:], strict=False)
+              if below and set(below) == {"-"} and len(below) == len(line)]
+    assert sorted(titles) == [path.name for path in SAMPLES]
+
+
+def test_nova_network_of_rallys_example_is_told_with_what_to_write_instead():
+    document = config.load(FOLDER / "devstack-lxc-engine-in-existing-servers.json")
+    (told,) = [w for w in config.validate(document, Registry(), ENVIRON)
+               if w.path.endswith("ENABLED_SERVICES")]
+    assert "n-net" in told.message
+    assert "Neutron" in told.message
 
 
 @pytest.mark.timeout(60)
