@@ -1,0 +1,219 @@
+"""The clients of one cloud, on one session."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, TypeVar
+
+from keystoneauth1 import exceptions
+from keystoneauth1.adapter import Adapter
+from keystoneauth1.identity import v3
+
+from rally_deploy.access import v3_url
+from rally_deploy.errors import UsageError
+from rally_deploy.serverprovider.openstack.refusal import CloudRefusal, Patience, Tries
+from rally_deploy.serverprovider.openstack.session import PatientSession
+
+T = TypeVar("T")
+
+#: The first version of Nova's API that takes tags with a new server; none later is needed.
+_TAGS = "2.52"
+_OLDEST = "2.1"
+
+
+class Rest:
+    """Plain JSON calls to one service.
+
+    For Neutron and Cinder, of which a few calls are needed: openstacksdk would cost half a second
+    at each start and two calls of version discovery, and wraps each answer in a model.
+    """
+
+    def __init__(self, adapter: Adapter, prefix: str = "") -> None:
+        self._adapter, self._prefix = adapter, prefix
+
+    def list(self, key: str, path: str = "", **params: Any) -> list[dict[str, Any]]:
+        """All items, over all pages; values of ``params`` may be lists."""
+        path = path or "/" + key.replace("_", "-")
+        found: list[dict[str, Any]] = []
+        query: dict[str, Any] = params
+        while True:
+            body = self._call("GET", path, params=query)
+            page = body[key]
+            found += page
+            following = any(x.get("rel") == "next" for x in body.get(f"{key}_links", ()))
+            if not (following and page):
+                return found
+            query = {**params, "marker": page[-1]["id"]}
+
+    def get(self, path: str) -> Any:
+        return self._call("GET", path)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        return self._call("POST", path, json=body)
+
+    def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        return self._call("PUT", path, json=body)
+
+    def delete(self, path: str) -> None:
+        """Absent already is success."""
+        try:
+            self._call("DELETE", path)
+        except CloudRefusal as refusal:
+            if refusal.status != 404:
+                raise
+
+    def _call(self, method: str, path: str, **kwargs: Any) -> Any:
+        response = self._adapter.request(self._prefix + path, method, **kwargs)
+        return response.json() if response.content else None
+
+
+class Cloud:
+    """One user's view of a cloud: ``nova``, ``glance``, ``network``, ``volumes``."""
+
+    def __init__(self, config: Mapping[str, Any], patience: Patience) -> None:
+        self.patience = patience
+        self._region = config.get("region")
+        self._interface: Any = "public"
+        if config.get("cloud"):
+            auth, verify = self._from_clouds_yaml(config["cloud"])
+        else:
+            auth, verify = _password(config), True
+        if config.get("https_insecure"):
+            verify = False
+        elif config.get("https_cacert"):
+            verify = config["https_cacert"]
+        self.session = PatientSession(patience, auth, verify)
+
+    def _from_clouds_yaml(self, name: str) -> tuple[Any, Any]:
+        from openstack.config import OpenStackConfig
+        from openstack.exceptions import ConfigException
+
+        try:
+            found = OpenStackConfig().get_one(name)
+            self._region = self._region or found.get_region_name()
+            self._interface = found.get_interface() or "public"
+            return found.get_auth(), found.get_requests_verify_args()[0]
+        except (ConfigException, exceptions.ClientException) as error:
+            raise UsageError(
+                f"cloud '{name}' of clouds.yaml cannot be used", str(error),
+                "mend clouds.yaml, or name another cloud of it",
+            ) from error
+
+    def log_in(self) -> None:
+        """Get a token, so that a wrong password is told before anything else."""
+        try:
+            self.session.get_token()
+        except CloudRefusal as refusal:
+            if refusal.status == 401:
+                raise CloudRefusal(
+                    "Keystone refuses this user", refusal.details, refusal.remedy, status=401
+                ) from refusal
+            raise
+        except exceptions.ClientException as error:
+            raise CloudRefusal("no token from Keystone", str(error)) from error
+
+    @cached_property
+    def project_id(self) -> str:
+        return str(self.session.get_project_id() or "")
+
+    def endpoint(self, service: str) -> str:
+        """The address of a service in the catalog; empty if it has none."""
+        try:
+            found = self.session.get_endpoint(
+                service_type=service, interface=self._interface, region_name=self._region
+            )
+        except exceptions.EndpointNotFound:
+            return ""
+        return str(found or "").rstrip("/")
+
+    def require(self, service: str) -> str:
+        found = self.endpoint(service)
+        if not found:
+            where = f" in region {self._region}" if self._region else ""
+            raise CloudRefusal(
+                f"the cloud's catalog has no {service} service{where}",
+                remedy="check 'region', or use another cloud", status=404,
+            )
+        return found
+
+    @cached_property
+    def nova(self) -> Any:
+        from novaclient import api_versions, client
+
+        self.require("compute")
+        asked = {"session": self.session, "region_name": self._region,
+                 "endpoint_type": self._interface}
+        oldest = client.Client(_OLDEST, **asked)
+        newest = api_versions.APIVersion(oldest.versions.get_current().version or _OLDEST)
+        version = min(newest, api_versions.APIVersion(_TAGS))
+        return client.Client(version, **asked)
+
+    @property
+    def server_tags(self) -> bool:
+        """Whether a server can be given tags in the call that makes it."""
+        return str(self.nova.api_version.get_string()) == _TAGS
+
+    @cached_property
+    def glance(self) -> Any:
+        from glanceclient.v2 import client
+
+        self.require("image")
+        return client.Client(
+            session=self.session, region_name=self._region, interface=self._interface
+        )
+
+    @cached_property
+    def network(self) -> Rest:
+        endpoint = re.sub(r"/v2\.0$", "", self.require("network"))
+        return Rest(Adapter(self.session, endpoint_override=endpoint), "/v2.0")
+
+    @cached_property
+    def volumes(self) -> Rest:
+        return Rest(Adapter(self.session, endpoint_override=self.require("block-storage")))
+
+    def once(self, post: Callable[[], T], look: Callable[[], T | None], settle_s: float) -> T:
+        """Make a thing with one POST; before a second one, look whether the first has made it.
+
+        :param settle_s: how long a request whose answer was lost may still be on its way.
+        """
+        tries = Tries(self.patience)
+        while True:
+            try:
+                return post()
+            except CloudRefusal as refusal:
+                again = tries.again(refusal)
+                if refusal.passing:
+                    found = self.settled(look, settle_s if refusal.maybe_done else 0)
+                    if found:
+                        return found
+                if not again:
+                    raise
+
+    def settled(self, look: Callable[[], T | None], settle_s: float) -> T | None:
+        """What a look finds, or None if nothing came up for that long."""
+        end = time.monotonic() + settle_s
+        delay = 0.25
+        while True:
+            found = look()
+            if found or time.monotonic() >= end:
+                return found
+            self.patience.pause(min(delay, max(0.05, end - time.monotonic())))
+            delay = min(delay * 2, 2.0)
+
+
+def _password(config: Mapping[str, Any]) -> Any:
+    return v3.Password(
+        auth_url=keystone_url(config["auth_url"]), username=config["user"],
+        password=config["password"], project_name=config["tenant"],
+        user_domain_name=config["user_domain_name"],
+        project_domain_name=config["project_domain_name"],
+    )
+
+
+def keystone_url(auth_url: str) -> str:
+    """With ``/v3`` at its end: no discovery, which would follow links to inner addresses."""
+    url = v3_url(auth_url).rstrip("/")
+    return url if url.endswith("/v3") else url + "/v3"

@@ -1,0 +1,186 @@
+"""Security groups, floating addresses and ports. Neutron's things carry us in their description.
+
+A description is given in the very call that makes a thing, and Neutron finds things by it; its
+tags need a second call, between which and the first we may be killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rally_deploy.errors import ResourceConflict
+from rally_deploy.model import Resource
+from rally_deploy.serverprovider.openstack.cloud import Cloud
+from rally_deploy.serverprovider.openstack.refusal import CloudRefusal
+
+Item = Mapping[str, Any]
+
+
+def mark(name: str, uuid: str) -> str:
+    """The description by which a thing is known as ours."""
+    return f"{name} rdeploy:{uuid}"
+
+
+# Networks
+
+def usable(networks: Sequence[Item], project_id: str) -> list[Item]:
+    """Those that servers are put on where the config names none, as Nova would choose."""
+    inner = [n for n in networks if n.get("subnets") and not n.get("router:external")]
+    own = [n for n in inner if n.get("tenant_id") == project_id and not n.get("shared")]
+    return own or [n for n in inner if n.get("shared")]
+
+
+def named(things: Sequence[Item], wanted: str) -> list[Item]:
+    """Those with this id, else those with this name."""
+    return [t for t in things if t["id"] == wanted] or [t for t in things if t["name"] == wanted]
+
+
+# Security groups
+
+def make_group(cloud: Cloud, row: Resource, uuid: str, open_ports: Sequence[str],
+               settle_s: float) -> str:
+    """The id of a group that lets in SSH, ICMP, these TCP ports, and all of its own members."""
+    asked = {"name": row.name, "description": mark(row.name, uuid)}
+
+    def post() -> Item:
+        made: Item = cloud.network.post("/security-groups", {"security_group": asked})
+        return dict(made["security_group"])
+
+    group = cloud.once(post, lambda: _first(my_groups(cloud, row, uuid)), settle_s)
+    rules = _rules(str(group["id"]), open_ports)
+
+    def post_rules() -> bool:
+        cloud.network.post("/security-group-rules", {"security_group_rules": rules})
+        return True
+
+    def complete() -> bool:
+        there = cloud.network.list("security_group_rules", security_group_id=group["id"],
+                                   direction="ingress")
+        return len(there) >= len(rules)
+
+    cloud.once(post_rules, complete, settle_s)
+    return str(group["id"])
+
+
+def _rules(group: str, open_ports: Sequence[str]) -> list[dict[str, Any]]:
+    both = ("IPv4", "IPv6")
+    spans = [str(span).partition("-")[::2] for span in ("22", *open_ports)]
+    kinds: list[dict[str, Any]] = [
+        {"ethertype": e, "protocol": "tcp", "port_range_min": int(first),
+         "port_range_max": int(last or first)}
+        for first, last in spans for e in both
+    ]
+    kinds += [{"ethertype": "IPv4", "protocol": "icmp"},
+              {"ethertype": "IPv6", "protocol": "ipv6-icmp"}]
+    kinds += [{"ethertype": e, "remote_group_id": group} for e in both]
+    return [{"direction": "ingress", "security_group_id": group, **kind} for kind in kinds]
+
+
+def lets_ssh_in(group: Item) -> bool:
+    """Whether a group that is there already opens port 22 to anybody."""
+    return any(
+        rule["direction"] == "ingress" and rule.get("protocol") in (None, "any", "tcp", "6")
+        and (rule.get("port_range_min") or 0) <= 22 <= (rule.get("port_range_max") or 65535)
+        and not rule.get("remote_group_id")
+        for rule in group.get("security_group_rules", ())
+    )
+
+
+def my_groups(cloud: Cloud, row: Resource, uuid: str) -> list[Item]:
+    return _mine(cloud.network.list("security_groups", name=row.name), row, uuid)
+
+
+def delete_groups(cloud: Cloud, row: Resource, uuid: str, settle_s: float) -> None:
+    _delete(cloud, "/security-groups", lambda: my_groups(cloud, row, uuid), settle_s)
+
+
+# Floating addresses
+
+def make_floating_ip(cloud: Cloud, row: Resource, uuid: str, network: str,
+                     settle_s: float) -> dict[str, str]:
+    asked = {"floating_network_id": network, "description": mark(row.name, uuid)}
+
+    def post() -> Item:
+        made: Item = cloud.network.post("/floatingips", {"floatingip": asked})
+        return dict(made["floatingip"])
+
+    made = cloud.once(post, lambda: _first(my_floating_ips(cloud, row, uuid)), settle_s)
+    return {"id": made["id"], "address": made["floating_ip_address"]}
+
+
+def my_floating_ips(cloud: Cloud, row: Resource, uuid: str) -> Sequence[Item]:
+    return cloud.network.list("floatingips", description=mark(row.name, uuid))
+
+
+def delete_floating_ips(cloud: Cloud, row: Resource, uuid: str, settle_s: float) -> None:
+    _delete(cloud, "/floatingips", lambda: my_floating_ips(cloud, row, uuid), settle_s)
+
+
+def bound(cloud: Cloud) -> dict[str, str]:
+    """Floating address's id -> the port that it leads to, of all in the project, by one call."""
+    return {f["id"]: f.get("port_id") or "" for f in cloud.network.list("floatingips")}
+
+
+def bind(
+    cloud: Cloud, floating_ip: Resource, ports: Sequence[Item], there: Mapping[str, str]
+) -> None:
+    """Lead a floating address to a server's first port, unless it is led to one of them."""
+    address, own = floating_ip.facts["address"], floating_ip.facts["id"]
+    if not ports:
+        raise CloudRefusal(f"{address}: its server has no port", status=404)
+    if there.get(own) in [port["id"] for port in ports]:
+        return
+    try:
+        body = {"floatingip": {"port_id": ports[0]["id"]}}
+        cloud.network.put(f"/floatingips/{own}", body)
+    except CloudRefusal as refusal:
+        if refusal.status not in (400, 404, 409):
+            raise
+        raise CloudRefusal(
+            f"{address} cannot be given to a server", refusal.details,
+            "the server's network needs a router to 'floating_network'", status=refusal.status,
+        ) from refusal
+
+
+# Ports
+
+def ports_of(cloud: Cloud, servers: Sequence[str]) -> dict[str, list[Item]]:
+    """The ports of each server, by one call."""
+    found: dict[str, list[Item]] = {server: [] for server in servers}
+    # An address with thousands of ids in it would be refused.
+    for first in range(0, len(servers), 100):
+        for port in cloud.network.list("ports", device_id=list(servers[first:first + 100])):
+            found[port["device_id"]].append(port)
+    return found
+
+
+def delete_ports(cloud: Cloud, server: str) -> None:
+    """What a server has left behind; Nova made these for it, and should have removed them."""
+    for port in cloud.network.list("ports", device_id=server):
+        cloud.network.delete(f"/ports/{port['id']}")
+
+
+def _first(found: Sequence[Item]) -> Item | None:
+    return found[0] if found else None
+
+
+def _mine(found: Sequence[Item], row: Resource, uuid: str) -> list[Item]:
+    foreign = [t for t in found if t.get("description") != mark(row.name, uuid)]
+    if foreign:
+        raise ResourceConflict(
+            f"{row.name} is there, and this deployment did not make it",
+            f"id {foreign[0]['id']}, description '{foreign[0].get('description', '')}'",
+            "rename or delete it",
+        )
+    return list(found)
+
+
+def _delete(cloud: Cloud, path: str, mine: Any, settle_s: float) -> None:
+    for thing in cloud.settled(mine, settle_s) or ():
+        cloud.network.delete(f"{path}/{thing['id']}")
+    if not cloud.settled(lambda: not mine(), 30.0):
+        raise CloudRefusal(
+            f"{path} {mine()[0]['id']} is still there after its deletion",
+            remedy="run 'rdeploy destroy' again",
+        )

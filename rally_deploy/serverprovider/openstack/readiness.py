@@ -1,0 +1,111 @@
+"""When a server is fit for work: it lets us in, and cloud-init has ended without errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rally_deploy.errors import (
+    AuthenticationFailed,
+    CommandTimeout,
+    ConnectionLost,
+    Unreachable,
+    WaitTimeout,
+)
+from rally_deploy.model import Server
+from rally_deploy.serverprovider.openstack.refusal import Patience, ServerFailed
+
+if TYPE_CHECKING:
+    from rally_deploy.deployment import Deployment
+
+# Three generations of cloud-init: with JSON, with a status, with a result file only. Its status
+# command may say "error" while it is still at work, and of itself never ends if it hangs.
+_CLOUD_INIT = r"""
+command -v cloud-init >/dev/null 2>&1 || { echo absent; exit 0; }
+if cloud-init status --help 2>/dev/null | grep -q -e --format; then
+    cloud-init status --wait --format json 2>/dev/null || :
+elif cloud-init status --help >/dev/null 2>&1; then
+    cloud-init status --wait --long || :
+else
+    until [ -e /run/cloud-init/result.json ]; do sleep 1; done
+fi
+echo
+echo "=== result"
+cat /run/cloud-init/result.json 2>/dev/null || :
+"""
+
+
+def wait_for_login(
+    deployment: Deployment, server: Server, patience: Patience, console: Callable[[], str]
+) -> None:
+    """Return once we are let in. The key comes from the metadata service, after sshd is up."""
+    shell = deployment.ssh(server)
+    timeout_s = patience.left_s
+    try:
+        deployment.wait(
+            lambda: shell.run(["true"], quiet=True).ok, timeout_s,
+            f"a login on {server.name} as {server.user} at {server.host}", interval_s=1.0,
+            tolerate=(Unreachable, ConnectionLost, AuthenticationFailed, CommandTimeout),
+        )
+    except WaitTimeout as error:
+        if not error.details and "not within" not in error.brief:
+            raise
+        raise ServerFailed(
+            error.brief, "\n".join(filter(None, [error.details, console()])),
+            "is its address reachable from here, and port 22 open in its security group? "
+            "'login_user' is who the image lets in; then 'rdeploy resume'",
+        ) from error
+
+
+def wait_for_cloud_init(deployment: Deployment, server: Server, patience: Patience) -> None:
+    """Return once cloud-init has ended; ServerFailed with its errors if it has any."""
+    shell = deployment.ssh(server)
+    done = shell.script(_CLOUD_INIT, timeout_s=max(patience.left_s, 1.0), quiet=True)
+    if done.stdout.strip() == "absent":
+        return
+    errors, recoverable = parse(done.stdout)
+    for text in recoverable:
+        deployment.note(f"cloud-init: {text}", server, warning=True)
+    if errors:
+        log = shell.run(["tail", "-n", "15", "/var/log/cloud-init-output.log"], check=False,
+                        quiet=True).stdout
+        raise ServerFailed(
+            f"cloud-init of {server.name} has ended with errors",
+            "\n".join([*errors, *filter(None, ["", log.strip()])]),
+            "mend 'userdata', or set \"wait_for_cloud_init\": false; "
+            "/var/log/cloud-init.log on the server tells more",
+        )
+
+
+def parse(text: str) -> tuple[list[str], list[str]]:
+    """(errors, what went wrong but was mended) of what the script printed."""
+    shown, _, result = text.partition("=== result")
+    errors: list[str] = []
+    recoverable: list[str] = []
+    status = _json(shown)
+    if status:
+        errors += _texts(status.get("errors"))
+        for level, messages in (status.get("recoverable_errors") or {}).items():
+            recoverable += [f"{level.lower()}: {m}" for m in _texts(messages)]
+        if status.get("status") == "error" and not errors:
+            errors.append(str(status.get("detail") or "status: error"))
+    elif "status: error" in shown:
+        errors.append(" ".join(shown.split()))
+    if not errors:
+        errors += _texts((_json(result).get("v1") or {}).get("errors"))
+    return errors, recoverable
+
+
+def _texts(found: Any) -> list[str]:
+    items: Sequence[Any] = found if isinstance(found, list) else []
+    return [str(item) for item in items]
+
+
+def _json(text: str) -> dict[str, Any]:
+    begin = text.find("{")
+    try:
+        found = json.loads(text[begin:]) if begin >= 0 else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
