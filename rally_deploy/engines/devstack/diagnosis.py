@@ -47,7 +47,7 @@ _AROUND = 12
 #: A shell script ($1: DEST): what the server itself says about disk, memory and units.
 LOOK = r"""
 for place in / /var "$1" /tmp; do
-    df -Pm "$place" 2>/dev/null | awk 'NR == 2 && $4 < 100 {
+    df -Pm -x tmpfs "$place" 2>/dev/null | awk 'NR == 2 && $4 < 100 {
         print "rdeploy: No space left on device: " $4 " MiB free below " $6 }'
 done | sort -u
 { dmesg 2>/dev/null || journalctl -k -q --no-pager -n 500 2>/dev/null; } |

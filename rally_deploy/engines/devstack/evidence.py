@@ -1,19 +1,63 @@
-"""Why stack.sh failed: what the server shows, put into words."""
+"""Why stack.sh failed, with what the server itself can say about it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rally_deploy.engines.devstack.node import Node
+from rally_deploy.engines.devstack.diagnosis import LOOK, Diagnosis, diagnose
+from rally_deploy.engines.devstack.node import DEST, Node
 from rally_deploy.errors import CloudBroken
-from rally_deploy.ssh.base import Result
+from rally_deploy.ssh.base import Result, Shell
 
 if TYPE_CHECKING:
     from rally_deploy.deployment import Deployment
-    from rally_deploy.engines.devstack.watch import Watch
+
+#: Lines of each unit's journal that are read, and that are shown.
+_READ, _SHOWN = 200, 12
+
+_JOURNAL = """
+lines=$1; shift
+for unit in "$@"; do
+    text=$(journalctl -q -o cat --no-pager -n "$lines" -u "$unit" 2>/dev/null || :)
+    if [ -n "$text" ]; then printf '\\001%s\\n%s\\n' "$unit" "$text"; fi
+done
+"""
 
 
-def broken(deployment: Deployment, node: Node, ended: Result, watch: Watch) -> CloudBroken:
-    tail = "\n".join(ended.stdout.splitlines()[-30:])
+def broken(
+    deployment: Deployment, node: Node, ended: Result, lines: Sequence[str]
+) -> CloudBroken:
+    """The error that tells it: what stack.sh said last, its likely cause, and what to do."""
+    host = node.shell.script(LOOK, DEST, check=False, quiet=True).stdout
+    first = diagnose(list(lines), host=host)
+    journals = _journals(node.shell, first.units)
+    found = diagnose(list(lines), "\n".join(journals.values()), host)
+    more = {u: t for u, t in journals.items() if u in found.units} or journals
+    mask = deployment.mask
     return CloudBroken(
-        f"{node.label}: stack.sh ended with status {ended.status}", deployment.mask(tail))
+        mask(f"{node.label}: stack.sh failed: {found.error or ended.stderr or 'no error told'}"),
+        mask("\n".join([found.text(), *_shown(more)])),
+        found.remedy or _look_yourself(found),
+    )
+
+
+def _journals(shell: Shell, units: Sequence[str]) -> dict[str, str]:
+    if not units:
+        return {}
+    told = shell.script(_JOURNAL, str(_READ), *units, check=False, quiet=True).stdout
+    parts = (part.partition("\n") for part in told.split("\1")[1:])
+    return {unit: text.strip() for unit, _, text in parts}
+
+
+def _shown(journals: dict[str, str]) -> list[str]:
+    lines = []
+    for unit, text in journals.items():
+        lines += [f"journal of {unit}:"]
+        lines += [f"  {line}" for line in text.splitlines()[-_SHOWN:]]
+    return lines
+
+
+def _look_yourself(found: Diagnosis) -> str:
+    where = f", and 'journalctl -u {found.units[0]}' on that server" if found.units else ""
+    return f"the whole output is in 'rdeploy logs'{where}; 'rdeploy resume' runs stack.sh again"

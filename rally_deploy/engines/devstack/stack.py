@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 # than itself, with the last lines.
 _RUN = """#!/bin/bash
 cd "$2" || exit 1
-shift_to=$1
+user=$1
 shift 2
-runuser -u "$shift_to" -- "$@" RDEPLOY_JOB="$RDEPLOY_JOB" ./stack.sh </dev/null
+runuser -u "$user" -- "$@" RDEPLOY_JOB="$RDEPLOY_JOB" ./stack.sh </dev/null
 status=$?
-for _ in {1..50}; do pgrep -u "$shift_to" -f outfilter.py >/dev/null || break; sleep 0.1; done
+for _ in {1..50}; do pgrep -u "$user" -f outfilter >/dev/null || break; sleep 0.1; done
 exit $status
 """
 
@@ -61,5 +61,5 @@ def run(deployment: Deployment, node: Node, job: str, timeout_s: float) -> None:
             detached.start(shell, job, _RUN, node.user, node.checkout, *node.environment)
         ended = detached.attach(shell, job, timeout_s, watch.line)
         if not ended.ok:
-            raise evidence.broken(deployment, node, ended, watch)
+            raise evidence.broken(deployment, node, ended, list(watch.lines))
         watch.tell_timing()

@@ -1,0 +1,307 @@
+"""DevstackEngine on a stand-in for DevStack, in real containers: kills, failures, removal.
+
+The stand-in (rally_deploy.testing.devstack) takes seconds where the real one takes minutes, and
+nothing answers on its endpoints, so these clouds are not proved ("prove": false).
+"""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from rally_deploy.engines.devstack import DevstackEngine
+from rally_deploy.testing.contract import EngineContract, open_deployer
+from rally_deploy.testing.devstack import write_devstack
+from rally_deploy.testing.fakes import plugin_path
+from tests.functional.conftest import Rdeploy, on_machine
+
+pytestmark = [pytest.mark.functional, pytest.mark.timeout(1500)]
+
+LXC = {
+    "type": "LxcProvider", "containers_per_host": 1, "distribution": "debian",
+    "release": "bookworm",
+    "host_provider": {
+        "type": "ExistingServers",
+        "credentials": [{"host": "localhost", "user": "root", "connection": "local"}],
+    },
+}
+
+
+def cloud(repo, provider=LXC, **localrc):
+    return {
+        "type": "DevstackEngine", "devstack_repo": str(repo), "prove": False,
+        "local_conf": {"VIRT_DRIVER": "fake", **localrc}, "provider": provider,
+    }
+
+
+@pytest.fixture(scope="module")
+def repo(tmp_path_factory):
+    return write_devstack(tmp_path_factory.mktemp("devstack") / "devstack.git")
+
+
+@pytest.mark.usefixtures("lxc")
+class TestContract(EngineContract):
+    plugin = DevstackEngine
+
+    @pytest.fixture
+    def block(self, repo):
+        name = f"contract{os.getpid()}"
+        return cloud(repo, {**LXC, "container_name_prefix": name})
+
+    @pytest.fixture
+    def deployer(self, tmp_path):
+        with open_deployer(tmp_path, DevstackEngine) as opened:
+            yield opened
+
+    def leftovers(self, block):
+        name = block["provider"]["container_name_prefix"]
+        return [c for c in on_machine()["containers"] if name in c]
+
+
+@pytest.fixture
+def node(rdeploy, lxc):
+    """``rdeploy``, whose deployment "node" is destroyed at the end and leaves nothing behind."""
+    yield rdeploy
+    found = [d["uuid"] for d in rdeploy.json("list", "--all")]
+    rdeploy("destroy", "node", "--yes", check=False, timeout=600)
+    assert [left for uuid in found for left in left_of(uuid)] == []
+
+
+def left_of(uuid):
+    """What the machine has that carries a deployment's tag."""
+    return [text for made in on_machine().values() for text in made if uuid[:8] in text]
+
+
+def inside(rdeploy, command, name="node"):
+    """What a command prints in the deployment's server."""
+    return rdeploy("ssh", name, "--", command, check=False).stdout
+
+
+def runs(rdeploy):
+    """How often stack.sh was begun: each has a log of its own."""
+    found = inside(rdeploy, "ls /opt/stack/logs/")
+    return len([n for n in found.split() if n.count(".") == 3])
+
+
+def wait_for(rdeploy, title, timeout=300):
+    end = time.monotonic() + timeout
+    while title not in rdeploy("events", "node", check=False).stdout:
+        assert time.monotonic() < end, f"'{title}' was not reached"
+        time.sleep(0.5)
+
+
+def titles(rdeploy, kind):
+    return [e["title"] for e in rdeploy.json("events", "node") if e["kind"] == kind]
+
+
+class TestOneNode:
+    def test_create_tells_phases_endpoints_and_timing(self, node, repo):
+        node("create", "--name", "node", "--file", node.config("c", cloud(repo, STAND_IN_DELAY=1)))
+        begun = titles(node, "step-begin")
+        for phase in ("Installing package prerequisites", "Starting Keystone", "Starting Nova"):
+            assert phase in begun
+        assert any(note.startswith("stack.sh took") for note in titles(node, "note"))
+        shown = node.json("show", "node")
+        address = shown["servers"][0]["host"]
+        openrc = node("openrc", "node").stdout
+        assert f"http://{address}/identity" in openrc
+        assert inside(node, "stat -c '%a %U' /opt/stack/devstack/local.conf").split() == [
+            "600", "stack"]
+        assert "stack:*" not in inside(node, "cat /etc/shadow")
+
+    def test_password_stands_in_no_log_and_no_event(self, node, repo):
+        node("create", "--name", "node", "--file", node.config("c", cloud(repo)))
+        conf = inside(node, "cat /opt/stack/devstack/local.conf")
+        passwords = [ln.split("=")[1] for ln in conf.splitlines() if "_PASSWORD=" in ln]
+        assert len(set(passwords)) == 4
+        shown = node("events", "node").stdout + node("show", "node").stdout
+        files = [p.read_bytes() for p in node.home.rglob("*") if p.is_file()]
+        for password in passwords:
+            assert password not in shown
+            assert not any(password.encode() in content for content in files)
+
+
+@pytest.mark.parametrize("title", ["prepare the host", "fetch DevStack", "Starting RabbitMQ",
+                                   "Starting Nova"])
+class TestKilled:
+    def test_resume_runs_stack_sh_once(self, node, repo, title):
+        self._killed_at(node, repo, title)
+        node("resume", "node")
+        assert runs(node) == 1
+        assert node.json("show", "node")["state"] == "ready"
+
+    def test_destroy_leaves_nothing(self, node, repo, title):
+        self._killed_at(node, repo, title)
+        uuid = node.json("show", "node")["uuid"]
+        node("destroy", "node", "--yes")
+        assert left_of(uuid) == []
+
+    @staticmethod
+    def _killed_at(node, repo, title):
+        running = node.start(
+            "create", "--name", "node", "--file", node.config("c", cloud(repo, STAND_IN_DELAY=2)))
+        wait_for(node, title)
+        os.kill(running.pid, signal.SIGKILL)
+        running.wait()
+
+
+class TestEnded:
+    def test_second_resume_of_a_finished_one_is_quick(self, node, repo):
+        file = node.config("c", cloud(repo))
+        counted = node.home.parent / "count"
+        node("create", "--name", "node", "--file", file, module="rally_deploy.testing.killing",
+             RDEPLOY_TEST_COUNT=str(counted))
+        last = int(counted.read_text())
+        node("destroy", "node", "--yes")
+        # Killed behind its last outside call: stack.sh has ended, its row may not say so.
+        assert node.killed(last - 4, "create", "--name", "again", "--file", file)
+        try:
+            node("resume", "again")
+            assert inside(node, "ls -d /opt/stack/logs/stack.sh.log.2*.2* | wc -l",
+                          "again").strip() == "1"
+        finally:
+            node("destroy", "again", "--yes")
+
+
+class TestFailing:
+    @pytest.mark.parametrize(("fail", "cause"), [
+        ("git", "git"), ("pip", "pip"), ("apt", "package"), ("disk", "disk"), ("port", "port"),
+        ("unsupported", "FORCE"),
+    ])
+    def test_failure_names_its_cause(self, node, repo, fail, cause):
+        done = node("create", "--name", "node", "--file",
+                    node.config("c", cloud(repo, STAND_IN_FAIL=fail)), check=False)
+        assert done.returncode == 1
+        told = done.stderr[done.stderr.index("stack.sh failed"):]
+        assert cause in told.partition("likely cause:")[2]
+        assert "Try: " in told
+        assert "Traceback" not in done.stdout + done.stderr
+
+    def test_failed_one_is_run_again_in_place_by_resume(self, node, repo):
+        file = node.config("c", cloud(repo, STAND_IN_FAIL="git", STAND_IN_FAIL_ONCE=True))
+        assert node("create", "--name", "node", "--file", file, check=False).returncode == 1
+        address = node.json("show", "node")["servers"][0]["host"]
+        node("resume", "node")
+        assert node.json("show", "node")["servers"][0]["host"] == address
+        assert runs(node) == 2
+
+
+LOOK = r"""
+dpkg-query -W -f '${Package} ${db:Status-Status}\n' | grep -v not-installed | sort
+cut -d: -f1 /etc/passwd /etc/group
+find /etc /opt /srv /root /var/lib/rdeploy /usr/local /home -xdev \
+    ! -name '*-' ! -name ld.so.cache ! -path '*/.ssh*' ! -path /etc -printf '%p %m %u\n' | sort
+sha256sum /etc/hosts /etc/sudoers /etc/systemd/system.conf /etc/passwd /etc/environment
+systemctl list-unit-files --no-legend --no-pager | awk '{print $1, $2}'
+mount | grep -c /sys/kernel/mm
+locale -a
+iptables-save 2>/dev/null | grep -v '^#' || :
+"""
+
+
+class Stranger:
+    """A machine that another deployment made: for DevstackEngine it was there before."""
+
+    def __init__(self, rdeploy, name):
+        self.rdeploy, self.name = rdeploy, name
+        self.host = rdeploy.json("show", name)["servers"][0]["host"]
+        config = rdeploy("ssh-config", name).stdout
+        self.key = next(
+            line.split(None, 1)[1].strip('"') for line in config.splitlines()
+            if "IdentityFile" in line
+        )
+
+    def run(self, command):
+        done = subprocess.run(
+            ["ssh", "-i", self.key, "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes",
+             "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=QUIET", f"root@{self.host}",
+             command],
+            capture_output=True, text=True, timeout=120, check=False,
+        )
+        return done.stdout
+
+    def look(self):
+        return self.run(LOOK).splitlines()
+
+    @property
+    def provider(self):
+        return {"type": "ExistingServers",
+                "credentials": [{"host": self.host, "user": "root", "key": self.key}]}
+
+
+@pytest.fixture(scope="class")
+def stranger(tmp_path_factory, lxc):
+    folder = tmp_path_factory.mktemp("stranger")
+    rdeploy = Rdeploy(folder / "home")
+    rdeploy.env["PYTHONPATH"] = plugin_path(folder / "plugins")
+    file = rdeploy.config("machine", {
+        "type": "FakeEngine", "world": str(folder / "world"), "provider": LXC})
+    try:
+        rdeploy("create", "--name", "machine", "--file", file)
+        yield Stranger(rdeploy, "machine")
+    finally:
+        rdeploy("destroy", "machine", "--yes")
+
+
+class TestOnAForeignServer:
+    @pytest.fixture(autouse=True)
+    def destroyed(self, rdeploy):
+        yield
+        rdeploy("destroy", "node", "--yes", check=False, timeout=600)
+
+    def test_destroy_leaves_it_as_it_was(self, rdeploy, repo, stranger):
+        before = stranger.look()
+        file = rdeploy.config("c", cloud(repo, stranger.provider))
+        rdeploy("create", "--name", "node", "--file", file)
+        assert "devstack@n-cpu-1.service" in stranger.run("systemctl list-units 'devstack@*'")
+        rdeploy("destroy", "node", "--yes", timeout=600)
+        assert stranger.look() == before
+
+    def test_failing_unstack_does_not_keep_it(self, rdeploy, repo, stranger):
+        before = stranger.look()
+        file = rdeploy.config("c", cloud(repo, stranger.provider, STAND_IN_UNSTACK_FAIL=True))
+        rdeploy("create", "--name", "node", "--file", file)
+        done = rdeploy("destroy", "node", "--yes", timeout=600)
+        assert "unstack.sh" in done.stdout + done.stderr
+        assert stranger.look() == before
+
+    def test_killed_in_the_middle_destroy_leaves_it_as_it_was(self, rdeploy, repo, stranger):
+        before = stranger.look()
+        file = rdeploy.config("c", cloud(repo, stranger.provider, STAND_IN_DELAY=2))
+        running = rdeploy.start("create", "--name", "node", "--file", file)
+        wait_for(rdeploy, "Starting RabbitMQ")
+        os.kill(running.pid, signal.SIGKILL)
+        running.wait()
+        rdeploy("destroy", "node", "--yes", timeout=600)
+        assert stranger.look() == before
+
+    def test_account_and_edits_of_others_stay(self, rdeploy, repo, stranger):
+        stranger.run("useradd -m -s /bin/bash ops; echo '192.0.2.77 friend' >>/etc/hosts")
+        file = rdeploy.config("c", {**cloud(repo, stranger.provider), "user": "ops"})
+        rdeploy("create", "--name", "node", "--file", file)
+        stranger.run("echo '192.0.2.78 later' >>/etc/hosts")
+        rdeploy("destroy", "node", "--yes", timeout=600)
+        hosts = stranger.run("cat /etc/hosts")
+        assert "192.0.2.77 friend" in hosts
+        assert "192.0.2.78 later" in hosts
+        assert stranger.run("id -un ops; ls /home/ops").split() == ["ops"]
+
+    def test_closed_firewall_is_opened_for_its_ports_and_closed_again(
+            self, rdeploy, repo, stranger):
+        stranger.run("apt-get -y -q install iptables >/dev/null; iptables -P INPUT DROP; "
+                     "iptables -A INPUT -i lo -j ACCEPT; iptables -A INPUT -p tcp --dport 22 "
+                     "-j ACCEPT; iptables -A INPUT -m state --state ESTABLISHED -j ACCEPT")
+        before = stranger.run("iptables-save | grep -v '^[#:]'")
+        assert "--dport 22" in before
+        try:
+            rdeploy("create", "--name", "node", "--file",
+                    rdeploy.config("c", cloud(repo, stranger.provider)))
+            rules = stranger.run("iptables -S INPUT")
+            assert "80,443" in rules
+            assert "-P INPUT DROP" in rules
+            rdeploy("destroy", "node", "--yes", timeout=600)
+            assert stranger.run("iptables-save | grep -v '^[#:]'") == before
+        finally:
+            stranger.run("iptables -P INPUT ACCEPT; iptables -F INPUT")
