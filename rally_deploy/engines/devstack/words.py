@@ -81,9 +81,9 @@ def _next(text: str, at: int) -> int:
         return _behind(text, at + 1, "'", plain=True)
     if char in "\"`":
         return _behind(text, at + 1, char)
-    for opening, closing in (("$(", ")"), ("${", "}")):
+    for opening, closing in (("$$", ""), ("$(", ")"), ("${", "}"), ("$[", "]")):
         if text.startswith(opening, at):
-            return _behind(text, at + 2, closing)
+            return _behind(text, at + 2, closing) if closing else at + 2
     return at + 1
 
 
@@ -93,6 +93,8 @@ def _behind(text: str, at: int, closing: str, plain: bool = False) -> int:
             return at + 1
         if plain or (closing == '"' and text[at] == "'"):
             at += 1
+        elif closing == ")" and text[at] == "(":
+            at = _behind(text, at + 1, ")")
         else:
             at = _next(text, at)
     raise _Unclosed
