@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,8 +122,17 @@ class MultihostEngine(DeployEngine):
             with self.deployment.step(f"wait until {len(hosts)} computes are up"):
                 controller.engine().admit(hosts)
 
-    def cleanup(self) -> None:
-        """Destroy the nodes at the same time, then the controller; nothing keeps the others."""
+    def undoing(self) -> list[Callable[[], None]]:
+        """The nodes at the same time, then the controller."""
+        children = self.deployment.children()
+        nodes = [child for child in children if _short(child) != CONTROLLER]
+        return [
+            self.release_all,
+            lambda: self._destroy(nodes),
+            lambda: self._destroy([child for child in children if child not in nodes]),
+        ]
+
+    def _destroy(self, children: Sequence[Deployment]) -> None:
         failures: dict[str, Exception] = {}
 
         def destroy(child: Deployment) -> None:
@@ -133,12 +142,10 @@ class MultihostEngine(DeployEngine):
             except Cancelled:
                 raise
             except Exception as error:
+                # Whatever keeps one of them must not keep the others.
                 failures[_short(child)] = error
 
-        children = self.deployment.children()
-        nodes = [child for child in children if _short(child) != CONTROLLER]
-        self.deployment.each(destroy, nodes, limit=len(nodes))
-        self.deployment.each(destroy, [child for child in children if child not in nodes])
+        self.deployment.each(destroy, children, limit=len(children))
         if failures:
             first = next(iter(failures.values()))
             raise LeftOver(

@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,50 +23,53 @@ WHOLE = 3 * 5 + 2
 class Place:
     """A home, a world and a config of its own, and an rdeploy that lives there."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, plugins):
+        self.folder = folder
+        self.world = World(folder / "world")
+        self.env = {**os.environ, "RDEPLOY_HOME": str(folder / "home"), "PYTHONPATH": plugins}
+
+    @classmethod
+    def new(cls, folder, plugins):
         folder.mkdir()
-        self.folder, self.world = folder, World(folder / "world")
-        self.world.make("somebody-elses")
-        world = str(folder / "world")
-        node = {"type": "FakeCloud", "world": world,
-                "provider": {"type": "FakeProvider", "world": world}}
+        place = cls(folder, plugins)
+        place.world.make("somebody-elses")
+        # Relative, so that a copy of the whole place has a world of its own.
+        node = {"type": "FakeCloud", "world": "world",
+                "provider": {"type": "FakeProvider", "world": "world"}}
         (folder / "cloud.json").write_text(json.dumps({
             "type": "MultihostEngine", "controller": node,
             "nodes": [{**node, "count": 2, "note": "{controller_rabbit_password}"}],
         }))
-        info = Path(plugin_path(folder / "plugins")) / "rally_deploy_fakes-1.0.dist-info"
-        points = info / "entry_points.txt"
-        points.write_text(points.read_text().replace(
-            "[rally_deploy.engines]\n",
-            "[rally_deploy.engines]\nFakeCloud = tests.unit.engines.multihost_fakes:FakeCloud\n"))
-        self.env = {
-            **os.environ, "RDEPLOY_HOME": str(folder / "home"),
-            "PYTHONPATH": f"{info.parent}{os.pathsep}{REPO}",
-        }
+        return place
+
+    def copy(self):
+        """This place a second time: another way to go on from here."""
+        other = self.folder.with_name(f"{self.folder.name}-copy")
+        shutil.copytree(self.folder, other)
+        return Place(other, self.env["PYTHONPATH"])
 
     def rdeploy(self, *arguments, **env):
         return subprocess.run(
-            [sys.executable, "-m", "rally_deploy.testing.killing", *arguments],
+            [sys.executable, "-m", "rally_deploy.testing.killing", *arguments], cwd=self.folder,
             env={**self.env, **env}, capture_output=True, text=True, timeout=90, check=False,
         )
 
     def create(self, **env):
-        return self.rdeploy(
-            "create", "--name", "it", "--file", str(self.folder / "cloud.json"), **env)
+        return self.rdeploy("create", "--name", "it", "--file", "cloud.json", **env)
 
     def killed(self, point, *command):
         done = (self.rdeploy(*command, RDEPLOY_TEST_KILL_AT=str(point)) if command
                 else self.create(RDEPLOY_TEST_KILL_AT=str(point)))
         return done.returncode == -signal.SIGKILL
 
-    def resume_whole(self, point):
+    def resume(self, point):
         resumed = self.rdeploy("resume", "it")
         assert resumed.returncode == 0, (point, resumed.stderr)
         assert len(self.ours()) == WHOLE, (point, self.ours())
-        states = {d["name"]: d["state"]
-                  for d in json.loads(self.rdeploy("list", "--all", "--json").stdout)}
-        assert states == dict.fromkeys(
-            ("it", "it/controller", "it/node-0", "it/node-1"), "ready"), point
+
+    def states(self):
+        listed = json.loads(self.rdeploy("list", "--all", "--json").stdout)
+        return {d["name"]: d["state"] for d in listed}
 
     def destroy(self, point):
         destroyed = self.rdeploy("destroy", "it", "--yes")
@@ -76,39 +81,53 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def points(tmp_path_factory):
-    """How many points a create of this config has."""
-    place = Place(tmp_path_factory.mktemp("count") / "0")
-    counter = place.folder / "count"
-    done = place.create(RDEPLOY_TEST_COUNT=str(counter))
+def plugins(tmp_path_factory):
+    """The PYTHONPATH with which another process finds FakeCloud."""
+    folder = Path(plugin_path(tmp_path_factory.mktemp("plugins")))
+    points = folder / "rally_deploy_fakes-1.0.dist-info" / "entry_points.txt"
+    points.write_text(points.read_text().replace(
+        "[rally_deploy.engines]\n",
+        "[rally_deploy.engines]\nFakeCloud = tests.unit.engines.multihost_fakes:FakeCloud\n"))
+    return f"{folder}{os.pathsep}{REPO}"
+
+
+@pytest.mark.timeout(900)
+def test_kill_at_every_outside_call_then_destroy_and_resume_leave_and_lack_nothing(
+    tmp_path, plugins
+):
+    whole = Place.new(tmp_path / "whole", plugins)
+    done = whole.create(RDEPLOY_TEST_COUNT="count")
     assert done.returncode == 0, done.stderr
-    assert len(place.ours()) == WHOLE
-    place.destroy(0)
-    return int(counter.read_text())
-
-
-@pytest.mark.timeout(900)
-def test_kill_at_every_outside_call_then_destroy_leaves_only_foreign_things(tmp_path, points):
+    assert len(whole.ours()) == WHOLE
+    points = int((whole.folder / "count").read_text())
     assert points >= 2 * WHOLE
-    for point in range(1, points + 1):
-        place = Place(tmp_path / str(point))
+
+    def kill(point):
+        place = Place.new(tmp_path / str(point), plugins)
         assert place.killed(point), point
+        other = place.copy()
         place.destroy(point)
+        other.resume(point)
+        other.destroy(point)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(kill, range(1, points + 1)))
 
 
-@pytest.mark.timeout(900)
-def test_kill_at_every_outside_call_then_resume_makes_the_whole_cloud_once(tmp_path, points):
-    for point in range(1, points + 1):
-        place = Place(tmp_path / str(point))
-        assert place.killed(point), point
-        place.resume_whole(point)
-        place.destroy(point)
+@pytest.mark.parametrize("point", [4, 19])
+def test_kill_then_resume_makes_every_part_ready(tmp_path, plugins, point):
+    place = Place.new(tmp_path / "place", plugins)
+    assert place.killed(point)
+    place.resume(point)
+    assert place.states() == dict.fromkeys(
+        ("it", "it/controller", "it/node-0", "it/node-1"), "ready")
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("point", [1, 2, 5, 8, 13, 20, 27])
-def test_kill_in_the_middle_of_destroy_then_destroy_again_leaves_nothing(tmp_path, point):
-    place = Place(tmp_path / "place")
+@pytest.mark.parametrize("point", [1, 6, 13, 24])
+def test_kill_in_the_middle_of_destroy_then_destroy_again_leaves_nothing(
+    tmp_path, plugins, point
+):
+    place = Place.new(tmp_path / "place", plugins)
     assert place.create().returncode == 0
     assert place.killed(point, "destroy", "it", "--yes")
     place.destroy(point)
