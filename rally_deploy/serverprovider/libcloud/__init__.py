@@ -1,0 +1,5 @@
+"""LibcloudProvider: servers of any cloud that apache-libcloud has a driver for."""
+
+from rally_deploy.serverprovider.libcloud.provider import LibcloudProvider
+
+__all__ = ["LibcloudProvider"]

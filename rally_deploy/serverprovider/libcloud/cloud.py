@@ -1,0 +1,154 @@
+"""One cloud through libcloud: calls with their errors mapped, tried again, and few listings."""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rally_deploy.errors import Cancelled, RallyDeployError
+from rally_deploy.serverprovider.libcloud import drivers
+
+if TYPE_CHECKING:
+    from rally_deploy.deployment import Deployment
+
+T = TypeVar("T")
+
+#: The key of our mark in the metadata or tags of what we make; its value is the whole uuid.
+MARK = "rdeploy"
+
+#: Seconds that a call is tried again while the cloud is busy or not reached.
+_PATIENCE_S = 120.0
+_BUSY = frozenset({408, 413, 429, 500, 502, 503, 504})
+
+
+class CloudFailed(RallyDeployError):
+    """The cloud refused a call, or made something that does not work."""
+
+
+class CloudBusy(CloudFailed):
+    """The cloud was not reached, or has no time now; what was asked for may have been done."""
+
+
+class Cloud:
+    """Calls of one driver. libcloud's drivers are for one thread each, so there are several."""
+
+    def __init__(self, deployment: Deployment, config: Mapping[str, Any]) -> None:
+        self._deployment = deployment
+        self._name, self._arguments = config["driver"], config["driver_args"]
+        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._lists: dict[str, _Listing] = {
+            "list_nodes": _Listing(), "list_volumes": _Listing(), "list_key_pairs": _Listing()}
+
+    @property
+    def driver_class(self) -> type:
+        return drivers.driver_class(self._name)
+
+    def takes(self, method: str, argument: str) -> bool:
+        return drivers.takes(self.driver_class, method, argument)
+
+    def can(self, method: str) -> bool:
+        return drivers.overrides(self.driver_class, method)
+
+    def ask(self, what: str, work: Callable[[Any], T]) -> T:
+        """What ``work`` returns for a driver; tried again while the cloud is busy."""
+        return self._patiently(what, lambda: self._once(what, work))
+
+    def make(
+        self, what: str, find: Callable[[], T | None], work: Callable[[Any], T]
+    ) -> T:
+        """Make a thing; after each try that may have made it, it is looked for first."""
+        tried: list[bool] = []
+
+        def attempt() -> T:
+            if tried:
+                found = find()
+                if found is not None:
+                    return found
+            tried.append(True)
+            return self._once(what, work)
+
+        return self._patiently(what, attempt)
+
+    def listed(self, method: str) -> list[Any]:
+        """All nodes, volumes or key pairs as of now; callers at the same time share one look."""
+        listing, since = self._lists[method], time.monotonic()
+        with listing.lock:
+            if listing.at < since:
+                began = time.monotonic()
+                what = f"list {method.removeprefix('list_').replace('_', ' ')}"
+                listing.found = self.ask(what, lambda driver: list(getattr(driver, method)()))
+                listing.at = began
+            return listing.found
+
+    def _patiently(self, what: str, attempt: Callable[[], T]) -> T:
+        # In a tuple, as an empty answer is an answer, too.
+        return self._deployment.wait(
+            lambda: (attempt(),), _PATIENCE_S, f"{what}: the cloud is busy",
+            interval_s=random.uniform(1.0, 3.0), tolerate=(CloudBusy,),
+        )[0]
+
+    def _once(self, what: str, work: Callable[[Any], T]) -> T:
+        driver = self._driver(what)
+        try:
+            return work(driver)
+        except (RallyDeployError, Cancelled):
+            raise
+        except Exception as error:
+            raise _mapped(what, error) from error
+        finally:
+            self._idle.put(driver)
+
+    def _driver(self, what: str) -> Any:
+        try:
+            return self._idle.get_nowait()
+        except queue.Empty:
+            pass
+        try:
+            return drivers.make(self._name, self._arguments)
+        except RallyDeployError:
+            raise
+        except Exception as error:
+            raise _mapped(what, error) from error
+
+
+class _Listing:
+    """The last look at all things of one kind."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.at = float("-inf")
+        self.found: list[Any] = []
+
+
+def _mapped(what: str, error: Exception) -> CloudFailed:
+    """The error of libcloud as ours: by its class and code."""
+    import requests
+    from libcloud.common.exceptions import BaseHTTPError
+    from libcloud.common.types import InvalidCredsError, ServiceUnavailableError
+
+    code = getattr(error, "code", None) or getattr(error, "http_code", None)
+    text = str(getattr(error, "message", None) or getattr(error, "value", None) or error)
+    brief = f"the cloud did not {what}: {text.strip().splitlines()[0] if text.strip() else ''}"
+    details = f"{type(error).__name__}" + (f", HTTP status {code}" if code else "")
+    if isinstance(error, InvalidCredsError):
+        return CloudFailed(brief, details, "look at 'driver_args', and your rights there")
+    if isinstance(error, NotImplementedError):
+        return CloudFailed(
+            f"this driver cannot {what}", details, "leave out what needs it")
+    if isinstance(error, requests.exceptions.SSLError):
+        return CloudFailed(brief, details, "look at the cloud's certificate and your CA bundle")
+    reached = not isinstance(error, (ServiceUnavailableError, requests.RequestException, OSError))
+    if not reached or isinstance(error, BaseHTTPError) and code in _BUSY:
+        return CloudBusy(brief, details, "look whether the cloud answers; then resume")
+    return CloudFailed(brief, details, _REMEDIES.get(code or 0, "look at what the cloud says"))
+
+
+_REMEDIES = {
+    403: "look at your quota and your rights in this cloud",
+    404: "look at the names and ids in the config",
+    409: "look at your quota, and what is there already",
+}
