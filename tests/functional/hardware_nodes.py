@@ -144,12 +144,14 @@ def until(probe, timeout_s: float = 10.0) -> None:
 
 
 @contextlib.contextmanager
-def hardware_nodes(count: int, network: str = "10.253.77") -> Iterator[list[Node]]:
+def hardware_nodes(
+    count: int, network: str = "10.253.77", bridge: str = "rdtnodes"
+) -> Iterator[list[Node]]:
     """That many machines on one network, which this machine is on too (with address .1)."""
     made_state = not STATE.exists()
     STATE.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="rdt-nodes-"))
-    bridge, tag = "rdtnodes", f"rdt{os.getpid() % 10000}"
+    tag = f"rdt{os.getpid() % 10000}"
     nodes = []
     try:
         keygen(folder / "key")

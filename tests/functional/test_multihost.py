@@ -64,7 +64,7 @@ def whole(folder, first, second):
 @pytest.fixture(scope="module")
 def machines():
     lxc_rig.make_base()
-    with hardware_nodes(2) as nodes:
+    with hardware_nodes(2, "10.253.78", "rdtmany") as nodes:
         yield nodes
 
 
