@@ -226,6 +226,10 @@ class Deployment:
         keys = PinnedHostKeys(self._work.store, self._top.uuid)
         return self._work.shells.get(server, observer, keys)
 
+    def host_key(self, server: Server) -> str | None:
+        """The pinned key of this server, as ``type base64``; None before the first login."""
+        return PinnedHostKeys(self._work.store, self._top.uuid).get(server.identity)
+
     # Steps, events, parallel work, waits
 
     def check_cancelled(self) -> None:
@@ -304,8 +308,11 @@ class Deployment:
 
     # Secrets
 
-    def secret(self, name: str, make: Callable[[], str] = lambda: random.token_urlsafe(18)) -> str:
-        """A secret of the top deployment, made on first use, stored encrypted, always masked."""
+    def secret(self, name: str, make: Callable[[], str] = lambda: random.token_hex(10)) -> str:
+        """A secret of the top deployment, made on first use, stored encrypted, always masked.
+
+        Letters and digits, twenty of them: what shells, URLs and Horizon all take as it is.
+        """
         found = self._work.store.secrets.get(self._top.uuid, name)
         if found is None:
             found = self._work.store.secrets.put_if_absent(self._top.uuid, name, make())
