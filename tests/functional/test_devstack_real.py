@@ -1,0 +1,160 @@
+"""The real DevStack: one node in a container, used from outside as a person would.
+
+Needs its repositories (RDEPLOY_DEVSTACK_REPOS, see devstack_repos); a stack.sh takes some minutes.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.functional import devstack_repos
+from tests.functional.conftest import Rdeploy, need, on_machine
+from tests.functional.test_devstack_engine import LXC, left_of
+
+pytestmark = [pytest.mark.functional, pytest.mark.timeout(3600)]
+
+#: The smallest useful choice for a machine without Open vSwitch: everything but agents.
+LOCALRC = {
+    "ENABLED_SERVICES": "mysql,rabbit,key,g-api,placement-api,placement-client,n-api,n-api-meta,"
+                        "n-cond,n-sch,n-cpu,q-svc",
+    "VIRT_DRIVER": "fake",
+    "DOWNLOAD_DEFAULT_IMAGES": "False",
+    "IMAGE_URLS": "file:///opt/stack/devstack/files/empty.img",
+    "Q_AGENT": "openvswitch",
+    "Q_ML2_PLUGIN_MECHANISM_DRIVERS": "logger",
+    "Q_ML2_TENANT_NETWORK_TYPE": "vxlan",
+    "NEUTRON_CREATE_INITIAL_NETWORKS": "False",
+    "API_WORKERS": 1,
+    "WORKER_TIMEOUT": 5,
+    "NOVA_SERVICE_REPORT_INTERVAL": 10,
+    "ENABLE_KSM": "False",
+    "ENABLE_KSMTUNED": "False",
+    "MYSQL_GATHER_PERFORMANCE": "False",
+    "SERVICE_TIMEOUT": 300,
+}
+
+
+def config(git_base, image, provider=LXC, **localrc):
+    """A whole node."""
+    return {
+        "type": "DevstackEngine", "devstack_branch": devstack_repos.BRANCH,
+        "git_base": git_base, "local_conf": {**LOCALRC, **localrc}, "provider": provider,
+        "files": [{"from": str(image), "to": "empty.img"}],
+    }
+
+
+def empty_image(folder):
+    path = Path(folder, "empty.img")
+    with path.open("wb") as file:
+        file.truncate(1 << 20)
+    return path
+
+
+@pytest.fixture(scope="module")
+def git_base(lxc):
+    devstack_repos.need()
+    with devstack_repos.Served(devstack_repos.mirror()) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def openstack_command():
+    """The client of this environment, or of the machine."""
+    given = os.environ.get("RDEPLOY_OPENSTACK")
+    beside = Path(sys.executable).with_name("openstack")
+    if not given and not beside.exists():
+        need("the openstack client", "openstack")
+    return given or (str(beside) if beside.exists() else shutil.which("openstack"))
+
+
+class Cloud:
+    """A deployed cloud, seen from outside."""
+
+    def __init__(self, rdeploy, name, command):
+        self.rdeploy, self.name, self._command = rdeploy, name, command
+        text = rdeploy("openrc", name).stdout
+        shown = subprocess.run(
+            ["sh", "-c", f"{text}\nenv -0"], capture_output=True, text=True, check=True
+        ).stdout
+        pairs = (line.split("=", 1) for line in shown.split("\0") if line.startswith("OS_"))
+        self.env = {**os.environ, **dict(pairs)}
+
+    def __call__(self, *arguments, timeout=300):
+        done = subprocess.run(
+            [self._command, *arguments], env=self.env, capture_output=True, text=True,
+            timeout=timeout, check=False,
+        )
+        assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
+        return done.stdout.strip()
+
+    def json(self, *arguments):
+        return json.loads(self(*arguments, "-f", "json"))
+
+
+@pytest.fixture(scope="module")
+def left_over():
+    """What the destroyed cloud has left on the machine."""
+    return {}
+
+
+@pytest.fixture(scope="class")
+def cloud(tmp_path_factory, git_base, openstack_command, left_over):
+    folder = tmp_path_factory.mktemp("cloud")
+    rdeploy = Rdeploy(folder / "home")
+    file = rdeploy.config("node", config(git_base, empty_image(folder)))
+    try:
+        rdeploy("create", "--name", "node", "--file", file, timeout=3000)
+        left_over["uuid"] = rdeploy.json("show", "node")["uuid"]
+        assert left_of(left_over["uuid"]) != []
+        yield Cloud(rdeploy, "node", openstack_command)
+    finally:
+        rdeploy("destroy", "node", "--yes", timeout=600, check=False)
+
+
+class TestOneNode:
+    def test_every_service_of_the_catalog_answers(self, cloud):
+        done = cloud.rdeploy("check", "node")
+        for service in ("identity", "image", "placement", "compute", "network"):
+            assert service in done.stdout
+
+    def test_endpoints_are_those_that_devstack_wrote(self, cloud):
+        address = cloud.rdeploy.json("show", "node")["servers"][0]["host"]
+        assert cloud.env["OS_AUTH_URL"].startswith(f"http://{address}/identity")
+
+    def test_server_is_booted_from_outside(self, cloud):
+        made = cloud.json(
+            "server", "create", "--image", "empty", "--flavor", "m1.tiny", "--nic", "none",
+            "--wait", "--os-compute-api-version", "2.37", "vm",
+        )
+        assert made["status"] == "ACTIVE"
+        cloud("server", "delete", "--wait", "vm")
+
+    def test_proof_has_left_nothing_in_the_cloud(self, cloud):
+        assert cloud.json("server", "list", "--all-projects") == []
+
+    def test_hypervisor_is_up(self, cloud):
+        listed = cloud.json("--os-compute-api-version", "2.88", "hypervisor", "list")
+        assert [h["State"] for h in listed] == ["up"]
+
+    def test_events_tell_phases_and_timing(self, cloud):
+        shown = cloud.rdeploy("events", "node").stdout
+        assert "Installing OpenStack project source" in shown
+        assert "stack.sh took" in shown
+
+    def test_password_stands_in_no_log_and_no_event(self, cloud):
+        password = cloud.env["OS_PASSWORD"]
+        shown = cloud.rdeploy("events", "node").stdout + cloud.rdeploy("show", "node").stdout
+        files = [p for p in cloud.rdeploy.home.rglob("*") if p.is_file()]
+        assert password not in shown
+        assert [p for p in files if password.encode() in p.read_bytes()] == []
+
+
+def test_destroyed_node_has_left_nothing_on_the_machine(left_over, git_base):
+    assert left_of(left_over["uuid"]) == []
+    assert all(left_over["uuid"][:8] not in text for made in on_machine().values()
+               for text in made)
