@@ -62,7 +62,11 @@ umask 077
 if [ -e "$1" ]; then exit 0; fi
 rm -rf "$1.new"
 mkdir -p "$1.new"
-for file in $2; do if [ -e "$file" ]; then cp -a --parents "$file" "$1.new"; fi; done
+for file in $2; do
+    [ -e "$file" ] || continue
+    mkdir -p "$1.new$(dirname "$file")"
+    cp -a "$file" "$1.new$file"
+done
 mv "$1.new" "$1"
 """
 
