@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rally_deploy.errors import CommandFailed, HostError
+from rally_deploy.hosts.files import File, put_all
 from rally_deploy.hosts.lxc_scripts import CONTAINER_LOCK, REMOVE_TREE
 from rally_deploy.ssh.base import STATE_DIR, Shell
 
@@ -40,6 +41,7 @@ fi
 
 # What runs and is started at each boot: it will run in a clone, too.
 _LIST_SERVICES = """
+mkdir -p "${1%/*}"
 command -v systemctl >/dev/null || return 0
 running=$(systemctl list-units --plain --no-legend --type=service --state=running |
     awk '{print $1}')
@@ -110,9 +112,12 @@ echo "seed $how"
 # Control groups of version 1 count what is below as total_rss, those of version 2 as anon.
 _MEMORY = """
 for name in "$@"; do
-    lxc-cgroup -n "$name" memory.stat 2>/dev/null |
-        awk '$1 == "total_rss" || $1 == "anon" {print "anonymous", $2; exit}' || :
-done
+    for top in /sys/fs/cgroup/memory /sys/fs/cgroup; do
+        file=$top/lxc.payload.$name/memory.stat
+        if [ -r "$file" ]; then cat "$file"; continue 2; fi
+    done
+    lxc-cgroup -n "$name" memory.stat 2>/dev/null || :
+done | awk '$1 == "total_rss" || $1 == "anon" {print "anonymous", $2}'
 awk '$1 == "MemAvailable:" {print "available", $2 * 1024}' /proc/meminfo
 """
 
@@ -132,10 +137,10 @@ def plant(shell: Shell, script: str, name: str, address: str) -> None:
     """
     if script:
         text = script if script.startswith("#!") else f"#!/bin/sh -e\n{script}"
-        shell.put(f"{FOLDER}/script", text, 0o700)
-        shell.put(f"{FOLDER}/made-for", f"{name} {address}\n")
-        shell.put(f"{FOLDER}/run", _RUN, 0o700)
-    shell.run(["mkdir", "-p", FOLDER])
+        put_all(shell, [
+            File(f"{FOLDER}/script", text, 0o700), File(f"{FOLDER}/run", _RUN, 0o700),
+            File(f"{FOLDER}/made-for", f"{name} {address}\n"),
+        ])
     shell.script(_LIST_SERVICES, f"{FOLDER}/services")
 
 

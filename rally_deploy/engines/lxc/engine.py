@@ -51,7 +51,9 @@ class LxcEngine(DeployEngine):
             nodes = self._nodes(containers, rows)
         self.deployment.record_servers([node.server for node in nodes])
         self.deployment.move(State.DEPLOYING)
-        children = self.deployment.each(self._deploy_first, nodes)
+        children = [self._child(first) for first in nodes]
+        self.deployment.each(
+            lambda first: self._deploy_first(children[first.number], first), nodes)
         before = self._clone(containers, firsts, clones, nodes, children)
         with self.deployment.step("wait until their SSH servers answer"):
             nodes = self._nodes(containers, self._rows())
@@ -78,15 +80,16 @@ class LxcEngine(DeployEngine):
         pairs = zip(rows, containers.servers(rows), strict=True)
         return [Node(number, row, server) for number, (row, server) in enumerate(pairs)]
 
-    def _deploy_first(self, first: Node) -> Deployment:
-        """What the inner engine makes of a host's first container."""
-        child = self.deployment.child(
+    def _child(self, first: Node) -> Deployment:
+        """What the inner engine works on: a host's first container."""
+        return self.deployment.child(
             f"first-{first.row.facts['place']}", self.deployment.raw_config["engine"],
             handed=self.deployment.handed, servers=[first.server],
         )
+
+    def _deploy_first(self, child: Deployment, first: Node) -> None:
         with self.deployment.step("deploy the first container", first.server):
             child.deploy()
-        return child
 
     def _clone(
         self, containers: Containers, firsts: Sequence[Spot], clones: Sequence[Spot],
@@ -102,7 +105,8 @@ class LxcEngine(DeployEngine):
             ])
         with self.deployment.step(f"make {len(clones)} clones"):
             containers.make(clones, sources=sources)
-            containers.make(firsts, whole=True)
+            containers.make(
+                [spot for spot in firsts if not seeds.runs(sources[spot.place.number])])
         return seeds.available
 
     def _bring_up(self, nodes: Sequence[Node]) -> None:

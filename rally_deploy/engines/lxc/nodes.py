@@ -55,6 +55,11 @@ class Seeds:
         rows = self._deployment.each(self._prepare, firsts)
         return {row.facts["place"]: row for row in rows}
 
+    @staticmethod
+    def runs(row: Resource) -> bool:
+        """Whether a seed runs while it is cloned, as nothing is written to what clones lie on."""
+        return bool(row.facts["seed"] == lxc_seed.OVERLAY)
+
     def _prepare(self, first: First) -> Resource:
         row, server = first.node.row, first.node.server
         shell = self._deployment.ssh(host_of(row))
@@ -68,12 +73,12 @@ class Seeds:
                 lxc.stop(shell, row.name, _STOP_TIMEOUT_S)
                 how = lxc_seed.freeze(shell, row.name, bool(first.script))
                 row = self._deployment.ledger.update(row, {"seed": how})
-        elif row.facts["seed"] != lxc_seed.OVERLAY and first.clones - live:
+        elif not self.runs(row) and first.clones - live:
             # A run before this one has started it; what is copied must not change meanwhile.
             lxc.stop(shell, row.name, _STOP_TIMEOUT_S)
         if not first.clones & live:
             self.available[shell.server] = lxc_seed.measure_memory(shell).available
-        if row.facts["seed"] == lxc_seed.OVERLAY:
+        if self.runs(row):
             lxc.start(shell, row.name)
         return row
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import shlex
+import tarfile
 import threading
 
 from rally_deploy.hosts import apt_sources, forward, lxc, lxc_scripts, lxc_seed, network, tunnel
@@ -43,11 +45,11 @@ class FakeHost(Shell):
         self.hosts = hosts
 
     def execute(self, command, stdin, timeout_s, quiet):
-        words, text = shlex.split(command), stdin.decode()
+        words, text = shlex.split(command), stdin.decode(errors="replace")
         if words[0] == "sh" and words[1] == "-s":
             what, arguments = _what(text), words[3:]
-        elif words[0] == "sh" and words[3:4] == ["put"]:
-            what, arguments = "put", [words[4], text]
+        elif words[0] == "tar":
+            what, arguments = "tar", [stdin]
         elif words[0] == "sh" and words[3:4] == ["lock"]:
             what, arguments = "install", [w for w in words if w in self.hosts.missing]
         else:
@@ -122,11 +124,11 @@ class FakeHost(Shell):
     def do_wait_for_services(self, seconds, path):
         pass
 
-    def do_put(self, path, content):
-        self.hosts.files[self.server.label, path] = content
-
-    def do_mkdir(self, *_):
-        pass
+    def do_tar(self, archive):
+        with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+            for entry in opened:
+                content = opened.extractfile(entry).read().decode()
+                self.hosts.files[self.server.label, f"/{entry.name}"] = content
 
     def do_wait(self, seconds, *addresses):
         pass
