@@ -144,6 +144,33 @@ def until(probe, timeout_s: float = 10.0) -> None:
 
 
 @contextlib.contextmanager
+def way_out(bridge: str, network: str) -> Iterator[None]:
+    """What is on this bridge reaches what this machine reaches: packages, say."""
+    forwarding = Path("/proc/sys/net/ipv4/ip_forward")
+    was = forwarding.read_text()
+    own = ("-m", "comment", "--comment", bridge)
+    rules = [
+        ("-t", "nat", "{}", "POSTROUTING", "-s", f"{network}.0/24", "!", "-d", f"{network}.0/24",
+         *own, "-j", "MASQUERADE"),
+        *(("-t", "filter", "{}", "FORWARD", way, bridge, *own, "-j", "ACCEPT")
+          for way in ("-i", "-o")),
+    ]
+
+    def change(action: str) -> None:
+        for rule in rules:
+            sh("iptables", "-w", "30", *(word.format(action) for word in rule))
+
+    change("-I")
+    forwarding.write_text("1")
+    try:
+        yield
+    finally:
+        change("-D")
+        if was.strip() == "0":
+            forwarding.write_text(was)
+
+
+@contextlib.contextmanager
 def hardware_nodes(
     count: int, network: str = "10.253.77", bridge: str = "rdtnodes"
 ) -> Iterator[list[Node]]:

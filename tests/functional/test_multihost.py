@@ -16,7 +16,7 @@ import pytest
 from rally_deploy.testing.fakes import plugin_path
 from tests.functional import lxc_rig
 from tests.functional.conftest import Rdeploy, need
-from tests.functional.hardware_nodes import hardware_nodes
+from tests.functional.hardware_nodes import hardware_nodes, way_out
 from tests.functional.sshd_hosts import sh
 
 pytestmark = [
@@ -64,7 +64,8 @@ def whole(folder, first, second):
 @pytest.fixture(scope="module")
 def machines():
     lxc_rig.make_base()
-    with hardware_nodes(2, "10.253.78", "rdtmany") as nodes:
+    bridge, network = "rdtmany", "10.253.78"
+    with hardware_nodes(2, network, bridge) as nodes, way_out(bridge, network):
         yield nodes
 
 
