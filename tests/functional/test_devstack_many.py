@@ -1,0 +1,114 @@
+"""A controller and cloned computes by the real DevStack, on one machine and over two.
+
+Needs its repositories (RDEPLOY_DEVSTACK_REPOS, see devstack_repos); two stack.sh in each test.
+"""
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.functional import devstack_repos, lxc_rig
+from tests.functional.conftest import on_machine
+from tests.functional.hardware_nodes import hardware_nodes
+from tests.functional.openstack_client import Cloud
+from tests.functional.sshd_hosts import sh
+from tests.functional.test_devstack_real import LOCALRC, empty_image
+
+pytestmark = [
+    pytest.mark.functional, pytest.mark.timeout(5400), pytest.mark.usefixtures("lxc"),
+]
+
+DEBIAN = {"distribution": "debian", "release": "bookworm"}
+HERE = {"host": "localhost", "user": "root", "connection": "local"}
+COMPUTES = 4
+
+
+@pytest.fixture(scope="module")
+def git_base(lxc):
+    devstack_repos.need()
+    lxc_rig.make_base()
+    with devstack_repos.Served(devstack_repos.mirror()) as url:
+        yield url
+
+
+def config(git_base, image, first, second, **tunnel):
+    """Controller on one machine, cloned computes on another or on the same."""
+    devstack = {
+        "type": "DevstackEngine", "devstack_branch": devstack_repos.BRANCH, "git_base": git_base,
+    }
+    # One name is not worth a warning here, and shows that old documents work: n-net.
+    computes = {
+        "VIRT_DRIVER": "fake", "ENABLED_SERVICES": "n-cpu,n-net", "SERVICE_TIMEOUT": 300,
+        "MYSQL_HOST": "{controller_ip}", "RABBIT_HOST": "{contoller_ip}",
+        "GLANCE_HOSTPORT": "{controller_ip}:9292", "NOVA_SERVICE_REPORT_INTERVAL": 10,
+        "ENABLE_KSM": "False", "ENABLE_KSMTUNED": "False", "WORKER_TIMEOUT": 5,
+    }
+    return {
+        "type": "MultihostEngine",
+        "controller": {
+            **devstack, "local_conf": {**LOCALRC, "ENABLED_SERVICES+": ",-n-cpu"},
+            "files": [{"from": str(image), "to": "empty.img"}],
+            "provider": {
+                "type": "LxcProvider", "containers_per_host": 1, **DEBIAN,
+                "container_name_prefix": "controller",
+                "host_provider": {"type": "ExistingServers", "credentials": [first]},
+            },
+        },
+        "nodes": [{
+            "type": "LxcEngine", "container_name": "devstack-compute",
+            "nodes_per_server": COMPUTES, **DEBIAN, **tunnel,
+            "provider": {"type": "ExistingServers", "credentials": [second]},
+            "engine": {**devstack, "local_conf": computes},
+        }],
+    }
+
+
+@contextlib.contextmanager
+def destroyed(rdeploy):
+    try:
+        yield
+    finally:
+        rdeploy("destroy", "many", "--yes", timeout=900)
+
+
+def every_compute_takes_a_server(rdeploy):
+    names = [s["name"] for s in rdeploy.json("show", "many")["servers"]]
+    computes = [name for name in names if "-devstack-compute-" in name]
+    assert len(computes) == COMPUTES
+    cloud = Cloud(rdeploy, "many")
+    assert cloud.hypervisors() == dict.fromkeys(computes, "up")
+    with ThreadPoolExecutor(2) as pool:
+        booted = pool.map(lambda host: cloud.boot(host, "empty", "m1.tiny"), computes)
+        assert list(booted) == computes
+    cloud("server", "delete", "--wait", *(s["ID"] for s in cloud.json("server", "list")))
+
+
+def test_controller_and_clones_on_one_machine(rdeploy, git_base, tmp_path):
+    before = on_machine()
+    tree = config(git_base, empty_image(tmp_path), HERE, HERE)
+    told = rdeploy("validate", rdeploy.config("many", tree))
+    assert "n-net" in told.stderr
+    with destroyed(rdeploy):
+        rdeploy("create", "--name", "many", "--file", rdeploy.config("many", tree), timeout=4000)
+        assert "memory per node: " in rdeploy("events", "many").stdout
+        every_compute_takes_a_server(rdeploy)
+    assert on_machine() == before
+
+
+def test_controller_and_clones_on_two_machines_with_a_tunnel(rdeploy, sshd, git_base, tmp_path):
+    with hardware_nodes(2, "10.253.79", "rdtdevstack") as machines:
+        first, second = machines
+        file = rdeploy.config("many", config(
+            git_base, empty_image(tmp_path), first.credentials, second.credentials,
+            tunnel_to=["{controller_machine_ip}"], tunnel_type="vxlan",
+        ))
+        with destroyed(rdeploy):
+            rdeploy("create", "--name", "many", "--file", file, timeout=4000)
+            route = (f"{Cloud(rdeploy, 'many').address}/32", "via", first.address)
+            sh("ip", "route", "add", *route)
+            try:
+                every_compute_takes_a_server(rdeploy)
+            finally:
+                sh("ip", "route", "del", *route, check=False)
+        assert [thing for machine in machines for thing in machine.left_over()] == []
