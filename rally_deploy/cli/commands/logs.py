@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from rally_deploy.cli.options import deployment_argument
 from rally_deploy.cli.progress.text import plain_text
 from rally_deploy.cli.settings import Settings, pass_settings
 from rally_deploy.errors import UsageError
+
+if TYPE_CHECKING:
+    from rally_deploy.deployer import Overview
 
 
 @click.command(short_help="What its commands printed.")
@@ -29,7 +33,7 @@ def command(settings: Settings, wanted: str, server: str | None, following: bool
 
     with settings.open_deployer() as deployer:
         overview = deployer.show(wanted)
-        uuids = [overview.record.uuid, *(child.record.uuid for child in overview.children)]
+        uuids = list(_uuids(overview))
         tails = _Tails(uuids, server or "")
         follow(deployer, overview.record.uuid, tails.show, following)
     if not tails.files:
@@ -38,6 +42,13 @@ def command(settings: Settings, wanted: str, server: str | None, following: bool
         raise UsageError(
             f"no output {what}", remedy=f"one of: {', '.join(known)}" if server and known else ""
         )
+
+
+def _uuids(overview: Overview) -> Iterator[str]:
+    """Of a deployment and of all nested ones, however deep."""
+    yield overview.record.uuid
+    for child in overview.children:
+        yield from _uuids(child)
 
 
 def _log_files(uuids: Sequence[str], server: str) -> list[Path]:
