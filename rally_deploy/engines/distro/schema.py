@@ -91,7 +91,8 @@ CONFIG_SCHEMA: Mapping[str, Any] = {
             "type": "array", "default": [],
             "items": {"type": "string", "enum": ["controller", "compute", "all"]},
             "description": "the role of each server in the provider's order; unset: all for a "
-                           "single one, else a controller and computes",
+                           "single one, else a controller and computes; of a controller alone "
+                           "the computes come from outside, a MultihostEngine's nodes say",
         },
         "images": {
             "type": "array", "items": _IMAGE, "default": [],

@@ -37,8 +37,9 @@ CONFIG_SCHEMA: Mapping[str, Any] = {
         },
         "nodes": {
             "type": "array", "minItems": 1,
-            "description": "the engines of the nodes, deployed at the same time; {controller_ip} "
-                           "and its like in any of their strings become what the controller is",
+            "description": "the engines of the nodes, deployed at the same time; 'count' in one: "
+                           "so many of it; {controller_ip} and its like in any of their strings "
+                           "become what the controller is",
             "items": {
                 "type": "object", "x-plugin": "engine",
                 "x-plugin-placeholders": [*HANDED_ON, MISSPELT],
