@@ -87,6 +87,10 @@ class DevstackEngine(DeployEngine):
 
     def _make(self, node: Node, row: Resource) -> Mapping[str, Any]:
         step, server = self.deployment.step, node.server
+        if row.facts.get("had"):
+            self.deployment.note(
+                f"{', '.join(row.facts['had'])} was there before: DevStack uses it, and what it "
+                "changes in there stays after the end", server, warning=True)
         with step("prepare the host", server):
             removal.keep_settings(node, row.name)
             prepare.trust_our_mirrors(node, self._machine_of(server))

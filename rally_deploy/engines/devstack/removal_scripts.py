@@ -36,7 +36,7 @@ GROUPS = (
 EDITED = (
     "/etc/sudoers", "/etc/systemd/system.conf", "/etc/systemd/journald.conf", "/etc/hosts",
     "/etc/gitconfig", "/etc/rsyslog.conf", "/etc/fstab", "/etc/sysctl.conf", "/etc/modules",
-    "/etc/environment", "/etc/security/limits.conf",
+    "/etc/environment", "/etc/security/limits.conf", "/etc/sudoers.d/50_stack_sh",
 )
 
 #: LOOK files accounts groups dest: which of them are not there yet.
