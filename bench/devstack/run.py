@@ -21,7 +21,7 @@ from tests.functional.test_devstack_real import config, empty_image
 
 LIMIT = 1.03
 
-NAME, BRIDGE, NET = "rdt-bench-devstack", "rdtbdev", "10.191.8"
+NAME, BRIDGE, NET = "rdt-bench-devstack", "rdtbdev", "10.191.9"
 
 _MAKE = rf"""
 set -e
