@@ -78,8 +78,11 @@ class Deployer:
         timeout_s: float | None = None,
         destroy_on_failure: bool = False,
         announce: Callable[[DeploymentRecord], None] = lambda record: None,
+        wait: bool = False,
     ) -> DeploymentRecord:
         """Make a cloud from a config; ``announce`` gets the row before anything is made.
+
+        With ``wait`` it waits for a free place where a provider's ``max_nodes`` are all there.
 
         Raises ConfigError before the row is written; any later error leaves a failed or
         cancelled deployment that can be resumed or destroyed (or nothing, with
@@ -92,10 +95,12 @@ class Deployer:
             document.data, owner=self._owner, lease_s=self._lease_s,
         )
         announce(record)
-        return self._deploy(record, timeout_s, destroy_on_failure, [str(w) for w in warnings])
+        return self._deploy(
+            record, timeout_s, destroy_on_failure, [str(w) for w in warnings], wait)
 
     def resume(
-        self, wanted: str, timeout_s: float | None = None, destroy_on_failure: bool = False
+        self, wanted: str, timeout_s: float | None = None, destroy_on_failure: bool = False,
+        wait: bool = False,
     ) -> DeploymentRecord:
         """Go on where a failed, cancelled or killed create stopped."""
         record = self.find(wanted)
@@ -104,7 +109,7 @@ class Deployer:
                 f"deployment {record.name} is {record.state}",
                 remedy=f"'rdeploy recreate {record.short}' makes it anew",
             )
-        return self._deploy(record, timeout_s, destroy_on_failure)
+        return self._deploy(record, timeout_s, destroy_on_failure, wait=wait)
 
     def destroy(self, wanted: str, timeout_s: float | None = None) -> DeploymentRecord:
         """Remove everything that the deployment ever made; harmless if that is nothing."""
@@ -136,10 +141,10 @@ class Deployer:
 
     def _deploy(
         self, record: DeploymentRecord, timeout_s: float | None, destroy_on_failure: bool,
-        warnings: Iterable[str] = (),
+        warnings: Iterable[str] = (), wait: bool = False,
     ) -> DeploymentRecord:
         try:
-            with self._entity(record, timeout_s) as deployment:
+            with self._entity(record, timeout_s, wait) as deployment:
                 for warning in warnings:
                     deployment.note(warning, warning=True)
                 deployment.deploy()
@@ -155,14 +160,14 @@ class Deployer:
 
     @contextmanager
     def _entity(
-        self, record: DeploymentRecord, timeout_s: float | None = None
+        self, record: DeploymentRecord, timeout_s: float | None = None, wait: bool = False
     ) -> Iterator[Deployment]:
         if timeout_s is not None:
             self.cancellation.limit(timeout_s)
         work = Workplace(
             store=self.store, registry=self.registry, shells=self._shells(), owner=self._owner,
             watcher=self.watcher, cancellation=self.cancellation, mask=Mask(),
-            environ=self.environ, lease_s=self._lease_s,
+            environ=self.environ, lease_s=self._lease_s, wait_for_places=wait,
         )
         try:
             with Holder(self.store, self._owner, record.uuid, self._lease_s, self.cancellation):

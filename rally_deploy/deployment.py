@@ -71,6 +71,7 @@ class Workplace:
     mask: Mask = field(default_factory=Mask)
     environ: Mapping[str, str] = field(default_factory=dict)
     lease_s: float = 30.0
+    wait_for_places: bool = False  # where only so many servers may be at once
 
 
 class Deployment:
@@ -229,6 +230,11 @@ class Deployment:
     def host_key(self, server: Server) -> str | None:
         """The pinned key of this server, as ``type base64``; None before the first login."""
         return PinnedHostKeys(self._work.store, self._top.uuid).get(server.identity)
+
+    @property
+    def waits_for_places(self) -> bool:
+        """Whether to wait for a place where all are taken (``--wait``), instead of failing."""
+        return self._work.wait_for_places
 
     # Steps, events, parallel work, waits
 

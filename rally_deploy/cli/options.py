@@ -44,6 +44,10 @@ timeout_option = click.option(
     "--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
     help="Give up after so long; what was made stays and can be resumed.",
 )
+wait_option = click.option(
+    "--wait", is_flag=True,
+    help="Wait for a free place where a provider's 'max_nodes' are all there, instead of failing.",
+)
 output_option = click.option(
     "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
     help="Write it to this file, readable by you only, instead of the screen.",

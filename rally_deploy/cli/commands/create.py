@@ -11,6 +11,7 @@ from rally_deploy.cli.options import (
     check_name,
     json_lines_option,
     timeout_option,
+    wait_option,
 )
 from rally_deploy.cli.settings import Settings, pass_settings
 from rally_deploy.errors import UsageError
@@ -34,11 +35,12 @@ if TYPE_CHECKING:
               "looked at, resumed or destroyed. Kept by default.")
 @click.option("--use/--no-use", default=True,
               help="Whether it becomes the default deployment, as in Rally. It does by default.")
+@wait_option
 @json_lines_option
 @pass_settings
 def command(
     settings: Settings, name: str, path: str | None, fromenv: bool, variables: tuple[str, ...],
-    timeout_s: float | None, keep: bool, use: bool, as_json: bool,
+    timeout_s: float | None, keep: bool, use: bool, wait: bool, as_json: bool,
 ) -> None:
     """Make a cloud from a config file, and say how to use it.
 
@@ -64,7 +66,8 @@ def command(
             work.begin(record, State.PROVISIONING, State.READY)
 
         record = work.deployer.create(
-            document, name, timeout_s, destroy_on_failure=not keep, announce=announce
+            document, name, timeout_s, destroy_on_failure=not keep, announce=announce,
+            wait=wait,
         )
         work.done(record)
         if not as_json:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import click
 
-from rally_deploy.cli.options import deployment_argument, json_lines_option, timeout_option
+from rally_deploy.cli.options import (
+    deployment_argument,
+    json_lines_option,
+    timeout_option,
+    wait_option,
+)
 from rally_deploy.cli.settings import Settings, pass_settings
 
 
@@ -13,10 +18,11 @@ from rally_deploy.cli.settings import Settings, pass_settings
 @timeout_option
 @click.option("--keep-on-failure/--destroy-on-failure", "keep", default=True,
               help="As for 'rdeploy create'. Kept by default.")
+@wait_option
 @json_lines_option
 @pass_settings
 def command(
-    settings: Settings, wanted: str, timeout_s: float | None, keep: bool, as_json: bool
+    settings: Settings, wanted: str, timeout_s: float | None, keep: bool, wait: bool, as_json: bool
 ) -> None:
     """Go on where a failed, cancelled or killed create stopped.
 
@@ -29,7 +35,8 @@ def command(
     with working(settings, as_json) as work:
         record = work.deployer.find(wanted)
         work.begin(record, State.PROVISIONING, State.READY)
-        record = work.deployer.resume(record.uuid, timeout_s, destroy_on_failure=not keep)
+        record = work.deployer.resume(
+            record.uuid, timeout_s, destroy_on_failure=not keep, wait=wait)
         work.done(record)
         if not as_json:
             tell_whats_next(work, record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -130,11 +131,16 @@ class LibcloudProvider(ServerProvider):
         def claim() -> bool:
             return self.deployment.ledger.claim("libcloud_place", servers, pool, at_most)
 
-        if not claim():
+        if claim():
+            return
+        missing = f"{len(servers)} of the {at_most} places of {pool}"
+        if not self.deployment.waits_for_places:
             raise RallyDeployError(
-                f"there are not {len(servers)} of {at_most} places free ('max_nodes' of {pool})",
-                remedy="destroy what is not needed any more",
+                f"there are no {missing} free ('max_nodes')",
+                remedy="destroy what is not needed any more, or resume with --wait",
             )
+        with self.deployment.step(f"wait for {missing}"):
+            self.deployment.wait(claim, math.inf, missing, interval_s=_POLL_S)
 
     # Key pair, volumes, servers
 
