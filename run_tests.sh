@@ -15,10 +15,17 @@ if [ "$(id -u)" -eq 0 ]; then
     fi
     install_packages python3-venv openssh-client openssh-server sudo lxc lxc-templates debootstrap \
         rsync bridge-utils iptables dnsmasq-base uidmap iproute2 iputils-ping \
-        btrfs-progs postgresql procps wget openssl ca-certificates bind9
+        btrfs-progs postgresql procps wget openssl ca-certificates bind9 \
+        libvirt-daemon-system libvirt-clients libvirt-dev qemu-system-x86 qemu-utils virtinst \
+        cpio pkg-config gcc python3-dev
 fi
 say "virtual environment"
-make_venv .venv ".[openstack,postgresql,test]"
+extras=openstack,postgresql,test
+# libvirt's binding is compiled here, against the library that this machine has.
+if pkg-config --exists libvirt 2>/dev/null; then
+    extras="$extras,libvirt"
+fi
+make_venv .venv ".[$extras]"
 PATH="$PWD/.venv/bin:$PATH"
 export PATH
 if [ $# -gt 0 ]; then

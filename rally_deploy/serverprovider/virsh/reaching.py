@@ -1,0 +1,260 @@
+"""From a clone that runs to one that lets us in: addresses, consoles, logins."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rally_deploy.errors import (
+    AuthenticationFailed,
+    CommandFailed,
+    CommandTimeout,
+    ConnectionLost,
+    Unreachable,
+    WaitTimeout,
+)
+from rally_deploy.model import Server
+from rally_deploy.serverprovider.virsh.clones import require_running
+from rally_deploy.serverprovider.virsh.link import Hypervisor
+from rally_deploy.serverprovider.virsh.pools import active_pool, refresh
+from rally_deploy.serverprovider.virsh.refusal import (
+    NO_VOLUME,
+    AddressShared,
+    CloneFailed,
+    HypervisorError,
+    LinkLost,
+    NoAddress,
+)
+from rally_deploy.serverprovider.virsh.removal import console_logs
+
+if TYPE_CHECKING:
+    from rally_deploy.deployment import Deployment
+
+#: Where libvirt can look: the leases of its own network, the agent in the guest, the host's ARP.
+_LEASE, _AGENT, _ARP = 0, 1, 2
+
+#: A guest may listen before it knows its user's key; one that goes on refusing will for ever.
+_REFUSED_FOR_S = 60.0
+
+_WIDTH = 8
+
+_PLACE_KEY = """
+umask 077
+mkdir -p "$HOME/.ssh"
+file=$HOME/.ssh/authorized_keys
+grep -qxF -- "$1" "$file" 2>/dev/null || printf '%s\\n' "$1" >>"$file"
+"""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A clone that was started."""
+
+    name: str
+    domain: Any
+    macs: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the template tells of where its clones' addresses come from."""
+
+    network: str = ""  # libvirt's, of the first interface; empty: another kind of interface
+    leases: bool = False  # libvirt hands out its addresses
+    behind: bool = False  # only its host reaches it
+    agent: bool = False
+    pool: str = ""  # where the console logs are
+    mark: str = ""  # of their names; empty: there are none
+
+
+def surroundings(
+    hypervisor: Hypervisor, network: str, agent: bool, pool: str, mark: str
+) -> Surroundings:
+    """The facts of a libvirt network (empty: none) with what is known already."""
+    if not network:
+        return Surroundings(agent=agent, pool=pool, mark=mark)
+    with hypervisor.doing(f"look at the network {network}"):
+        root = ET.fromstring(hypervisor.libvirt.networkLookupByName(network).XMLDesc(0))
+    forward = root.find("forward")
+    mode = forward.get("mode", "nat") if forward is not None else "isolated"
+    behind = mode in ("nat", "isolated", "route", "open")
+    return Surroundings(network, root.find("ip/dhcp") is not None, behind, agent, pool, mark)
+
+
+def await_addresses(
+    deployment: Deployment, hypervisor: Hypervisor, clones: Sequence[Running],
+    around: Surroundings, timeout_s: float,
+) -> dict[str, str]:
+    """Each clone's address by its name, once all have one, and each one of its own."""
+    found: dict[str, str] = {}
+
+    def one(clone: Running) -> str:
+        require_running(hypervisor, clone.domain, clone.name)
+        return address_of(hypervisor, clone.domain, clone.macs, bool(around.network), around.agent)
+
+    def all_have_one() -> bool:
+        pending = [clone for clone in clones if clone.name not in found]
+        for clone, address in zip(pending, deployment.each(one, pending, _WIDTH), strict=True):
+            if address in found.values():
+                raise _shared(address, [n for n, a in found.items() if a == address], clone.name)
+            if address:
+                found[clone.name] = address
+        return len(found) == len(clones)
+
+    try:
+        deployment.wait(all_have_one, timeout_s, "addresses of the clones")
+    except WaitTimeout as error:
+        missing = [clone.name for clone in clones if clone.name not in found]
+        raise _none(hypervisor, missing, found, around, timeout_s) from error
+    return found
+
+
+def _shared(address: str, others: Sequence[str], name: str) -> AddressShared:
+    return AddressShared(
+        f"the clones {others[0]} and {name} both have the address {address}",
+        "the template's /etc/machine-id was copied with its disk, and DHCP knows a machine by it",
+        "in the template: 'truncate -s 0 /etc/machine-id', remove /var/lib/dbus/machine-id, shut "
+        "it down; then destroy this deployment and create it again",
+    )
+
+
+def _none(
+    hypervisor: Hypervisor, missing: Sequence[str], found: Mapping[str, str],
+    around: Surroundings, timeout_s: float,
+) -> NoAddress:
+    names = ", ".join(missing)
+    console = console_of(hypervisor, around.pool, missing[0], around.mark)
+    if around.network and not around.leases:
+        return NoAddress(
+            f"{names}: no address within {timeout_s:g} s, and the network {around.network} has no "
+            "DHCP", console,
+            f"give it DHCP: 'virsh -c {hypervisor.way.uri} net-edit {around.network}' (<dhcp> "
+            "with a <range>), then net-destroy and net-start it; or name another 'network'",
+        )
+    remedy = "does the template boot, and ask for its address by DHCP on its first interface? "
+    if found:
+        remedy += "others got one: an /etc/machine-id in the template would make them share it; "
+    return NoAddress(
+        f"{names}: no address within {timeout_s:g} s", console,
+        f"{remedy}QEMU's guest agent in the template tells it on any network; a larger "
+        "'timeout_s' helps a slow guest",
+    )
+
+
+def address_of(
+    hypervisor: Hypervisor, domain: Any, macs: Sequence[str], leases: bool, agent: bool
+) -> str:
+    """The address by which a domain is reached; empty as long as it has none."""
+    sources = [_LEASE] * leases + [_AGENT] * agent + [_ARP]
+    for source in sources:
+        found = best_address(_ask(hypervisor, domain, source), macs)
+        if found:
+            return found
+    return ""
+
+
+def _ask(hypervisor: Hypervisor, domain: Any, source: int) -> Mapping[str, Any]:
+    import libvirt
+
+    try:
+        return domain.interfaceAddresses(source) or {}
+    except libvirt.libvirtError as error:
+        # Not this way, or not yet: an agent that is not up, a network without leases.
+        if not hypervisor.alive():
+            raise LinkLost(
+                "the connection to libvirt is lost", str(error),
+                "look whether the hypervisor is up, then 'rdeploy resume'",
+            ) from error
+        return {}
+
+
+def best_address(interfaces: Mapping[str, Any], macs: Sequence[str]) -> str:
+    """Of what the interfaces with these MACs have: the first one's first, IPv4 before IPv6."""
+    found: list[tuple[int, int, str]] = []
+    for interface in interfaces.values():
+        mac = (interface.get("hwaddr") or "").lower()
+        if mac not in macs:
+            continue
+        for entry in interface.get("addrs") or ():
+            address = ipaddress.ip_address(entry["addr"])
+            if not (address.is_link_local or address.is_loopback or address.is_unspecified):
+                found.append((address.version, list(macs).index(mac), str(address)))
+    return min(found, key=lambda one: one[:2])[2] if found else ""
+
+
+def console_of(hypervisor: Hypervisor, pool: str, name: str, mark: str) -> str:
+    """The end of a clone's console log; empty if it cannot be had."""
+    import libvirt
+
+    if not mark:
+        return ""
+    try:
+        refresh(hypervisor, pool=pool)
+        log = next((n for n in console_logs(hypervisor, pool, mark)
+                    if n.startswith(f"{name}-") and n.endswith(".log")), "")
+        volume = log and hypervisor.find(
+            NO_VOLUME, active_pool(hypervisor, pool).storageVolLookupByName, log)
+        if not volume:
+            return ""
+        stream = hypervisor.libvirt.newStream(0)
+        volume.download(stream, 0, 0, 0)
+        text = b""
+        while True:
+            part = stream.recv(1 << 16)
+            if not part:
+                break
+            text = (text + part)[-(1 << 16):]
+        stream.finish()
+    except (libvirt.libvirtError, HypervisorError):
+        return ""
+    lines = [line.rstrip() for line in text.decode(errors="replace").splitlines()]
+    return "\n".join(["its console:", *[line for line in lines if line][-15:]])
+
+
+def wait_for_login(
+    deployment: Deployment, hypervisor: Hypervisor, server: Server, around: Surroundings,
+    timeout_s: float,
+) -> None:
+    """Return once the clone lets us in; CloneFailed or AuthenticationFailed if it does not."""
+    shell = deployment.ssh(server)
+    refused: list[float] = []
+
+    def let_in() -> bool:
+        try:
+            return shell.run(["true"], quiet=True).ok
+        except AuthenticationFailed:
+            refused.append(time.monotonic())
+            if refused[-1] - refused[0] > _REFUSED_FOR_S:
+                raise
+            return False
+
+    try:
+        deployment.wait(
+            let_in, timeout_s, f"a login on {server.name} as {server.user} at {server.host}",
+            interval_s=1.0, tolerate=(Unreachable, ConnectionLost, CommandTimeout),
+        )
+    except AuthenticationFailed as error:
+        error.remedy = "check 'template_user', and that the template lets that user in with " \
+                       "'template_key' or 'template_password' (PasswordAuthentication of its sshd)"
+        raise
+    except WaitTimeout as error:
+        console = console_of(hypervisor, around.pool, server.name, around.mark)
+        raise CloneFailed(
+            error.brief, "\n".join(filter(None, [error.details, console])),
+            "does sshd start in the template, and do its host keys get made? is the clone's "
+            "network reached from here? then 'rdeploy resume'",
+        ) from error
+
+
+def place_key(deployment: Deployment, server: Server, public: str) -> bool:
+    """Have the clone let in this key, too; False with a note if its user cannot do that."""
+    try:
+        deployment.ssh(server).script(_PLACE_KEY, public, quiet=True)
+    except CommandFailed as error:
+        deployment.note(f"no key of ours could be put there: {error}", server, warning=True)
+        return False
+    return True

@@ -1,0 +1,360 @@
+"""VirshProvider on libvirt's own test driver: clones, conflicts, what is told apart."""
+
+import pytest
+
+from rally_deploy.errors import AuthenticationFailed, EachFailed, ResourceConflict
+from rally_deploy.model import ResourceState
+from rally_deploy.serverprovider.virsh import VirshProvider, reaching
+from rally_deploy.serverprovider.virsh.domain_xml import TAG
+from rally_deploy.serverprovider.virsh.refusal import (
+    AddressShared,
+    CloneFailed,
+    NetworkUnfit,
+    NoAddress,
+    PoolFull,
+    PoolUnfit,
+    TemplateUnfit,
+)
+from rally_deploy.testing.contract import ProviderContract
+from tests.unit.serverprovider.virsh.hypervisor import DISK, NIC
+
+
+class TestVirshProviderKeepsTheContract(ProviderContract):
+    plugin = VirshProvider
+
+    @pytest.fixture(autouse=True)
+    def _hypervisor(self, hypervisor):
+        self.hypervisor = hypervisor
+
+    @pytest.fixture
+    def block(self, hypervisor):
+        return hypervisor.block
+
+    @pytest.fixture
+    def deployer(self, deployer):
+        return deployer
+
+    def leftovers(self, block):
+        return self.hypervisor.ours()
+
+
+def test_clones_are_tagged_run_and_have_all_of_their_own(rig, hypervisor):
+    entity, provider = rig(memory_mb=128, vcpus=3)
+    servers = provider.create_servers()
+    short = entity.record.short
+    assert [server.name for server in servers] == [f"rd-{short}-0", f"rd-{short}-1"]
+    assert len({server.host for server in servers}) == 2
+    domains = [hypervisor.lookup(server.name) for server in servers]
+    assert [domain.isActive() for domain in domains] == [1, 1]
+    assert all(entity.uuid in domain.metadata(2, TAG) for domain in domains)
+    assert [domain.UUIDString() for domain in domains] == [s.facts["uuid"] for s in servers]
+    assert [(d.maxMemory(), d.maxVcpus()) for d in domains] == [(128 << 10, 3)] * 2
+    texts = [domain.XMLDesc() for domain in domains]
+    for server, text in zip(servers, texts, strict=True):
+        assert server.facts["macs"][0] in text
+        assert f"/default-pool/{server.name}-vda-" in text
+        assert f"/default-pool/{server.name}-console-" in text
+    volumes = [hypervisor.pool.storageVolLookupByName(n) for n in hypervisor.pool.listVolumes()
+               if n.startswith("rd-")]
+    assert len(volumes) == 2
+    assert all("<path>/default-pool/tpl.qcow2</path>" in v.XMLDesc() for v in volumes)
+
+
+def test_copy_has_no_backing_file(rig, hypervisor):
+    _, provider = rig(clone="copy", amount=1)
+    provider.create_servers()
+    volume = next(n for n in hypervisor.pool.listVolumes() if n.startswith("rd-"))
+    assert "backingStore" not in hypervisor.pool.storageVolLookupByName(volume).XMLDesc()
+
+
+def test_server_takes_our_key_where_the_password_lets_us_put_it(rig, shells):
+    _, provider = rig(amount=1, template_user="ubuntu")
+    server = provider.create_servers()[0]
+    assert "PRIVATE KEY" in server.private_key
+    assert (server.password, server.become) == ("sesame", True)
+    placing = [(s.become, stdin) for s, _, stdin in shells.seen if "authorized_keys" in stdin]
+    assert len(placing) == 1
+    assert placing[0][0] is False
+    assert not [command for _, command, _ in shells.seen if "sesame" in command]
+
+
+def test_key_of_the_template_is_used_as_it_is(rig, shells, tmp_path):
+    key = tmp_path / "key"
+    key.write_text("text")
+    _, provider = rig(amount=1, template_key=str(key), template_password="")
+    server = provider.create_servers()[0]
+    assert (server.key, server.private_key, server.become) == (str(key), None, False)
+    assert not [stdin for _, _, stdin in shells.seen if "authorized_keys" in stdin]
+
+
+def test_user_without_writable_home_keeps_the_password(rig, shells, recorder):
+    from rally_deploy.ssh.base import Result
+
+    shells.answer = lambda server, command: Result(
+        command, 1 if "sh -s" in command else 0, "", "read-only", 0.0)
+    _, provider = rig(amount=1)
+    server = provider.create_servers()[0]
+    assert (server.private_key, server.password) == (None, "sesame")
+    assert [e for e in recorder.events if "no key of ours" in e.title]
+
+
+def test_clone_that_was_ended_is_started_by_next_create(rig, hypervisor):
+    _, provider = rig(amount=1)
+    server = provider.create_servers()[0]
+    hypervisor.lookup(server.name).destroy()
+    again = provider.create_servers()
+    assert [s.name for s in again] == [server.name]
+    assert hypervisor.lookup(server.name).isActive()
+
+
+def test_clone_that_is_gone_is_made_anew_with_new_disks(rig, hypervisor):
+    _, provider = rig(amount=2)
+    first = provider.create_servers()
+    before = set(hypervisor.pool.listVolumes())
+    domain = hypervisor.lookup(first[0].name)
+    domain.destroy()
+    domain.undefine()
+    second = provider.create_servers()
+    assert second[0].facts["uuid"] != first[0].facts["uuid"]
+    assert second[1].facts["uuid"] == first[1].facts["uuid"]
+    assert len(before ^ set(hypervisor.pool.listVolumes())) == 2
+
+
+def test_foreign_domain_of_our_name_is_named_and_left_alone(rig, hypervisor):
+    entity, provider = rig(amount=1)
+    foreign = hypervisor.domain(f"rd-{entity.record.short}-0")
+    try:
+        with pytest.raises(ResourceConflict, match="not ours"):
+            provider.create_servers()
+        provider.destroy_servers()
+        assert foreign.UUIDString() == hypervisor.lookup(foreign.name()).UUIDString()
+        assert provider.deployment.ledger.alive() == []
+    finally:
+        foreign.undefine()
+
+
+def test_domain_of_ours_with_anothers_tag_is_not_removed(rig, hypervisor):
+    entity, provider = rig(amount=1)
+    server = provider.create_servers()[0]
+    domain = hypervisor.lookup(server.name)
+    domain.setMetadata(2, "<x uuid='somebody'/>", "rdeploy", TAG, 3)
+    with pytest.raises(Exception, match="not ours any more"):
+        provider.destroy_servers()
+    assert hypervisor.lookup(server.name).isActive()
+    domain.setMetadata(2, f"<deployment uuid='{entity.uuid}'/>", "rdeploy", TAG, 3)
+
+
+def test_missing_template_names_those_there_are(rig):
+    _, provider = rig(template_name="tple")
+    with pytest.raises(TemplateUnfit, match="no domain 'tple'") as caught:
+        provider.create_servers()
+    assert "did you mean 'tpl'?" in caught.value.remedy
+    assert "test" in caught.value.details
+
+
+def test_running_template_is_refused_and_nothing_is_made(rig, hypervisor):
+    hypervisor.lookup("tpl").create()
+    entity, provider = rig()
+    with pytest.raises(TemplateUnfit, match="is running") as caught:
+        provider.create_servers()
+    assert "shutdown tpl" in caught.value.remedy
+    assert provider.deployment.ledger.alive() == []
+
+
+def test_template_started_later_stops_a_resume_of_overlays_but_not_of_copies(rig, hypervisor):
+    _, overlays = rig(amount=1)
+    _, copies = rig(amount=1, clone="copy")
+    overlays.create_servers()
+    copies.create_servers()
+    hypervisor.lookup("tpl").create()
+    assert len(copies.create_servers()) == 1
+    with pytest.raises(TemplateUnfit, match="is running"):
+        overlays.create_servers()
+
+
+def test_template_saved_in_mid_work_is_refused(rig, hypervisor):
+    template = hypervisor.lookup("tpl")
+    template.create()
+    template.managedSave(0)
+    try:
+        with pytest.raises(TemplateUnfit, match="saved in mid-work"):
+            rig()[1].create_servers()
+    finally:
+        template.managedSaveRemove(0)
+
+
+@pytest.mark.parametrize(("disk", "text"), [
+    ("", "has no disk"),
+    (DISK.format("/elsewhere/x.qcow2"), "is in no storage pool"),
+])
+def test_template_without_a_disk_in_a_pool_is_refused(rig, hypervisor, disk, text):
+    hypervisor.domain("bad", disk)
+    with pytest.raises(TemplateUnfit, match=text) as caught:
+        rig(template_name="bad")[1].create_servers()
+    assert caught.value.remedy
+
+
+def test_template_without_interface_needs_network(rig, hypervisor):
+    hypervisor.domain("deaf", nic="")
+    with pytest.raises(TemplateUnfit, match="no network interface"):
+        rig(template_name="deaf")[1].create_servers()
+    servers = rig(template_name="deaf", network="default", amount=1)[1].create_servers()
+    assert "<source network='default'/>" in hypervisor.lookup(servers[0].name).XMLDesc()
+
+
+def test_network_that_is_missing_or_inactive_is_told(rig, hypervisor):
+    with pytest.raises(NetworkUnfit, match="no network 'nowhere'") as caught:
+        rig(network="nowhere")[1].create_servers()
+    assert "default" in caught.value.details
+    network = hypervisor.connection.networkLookupByName("default")
+    network.destroy()
+    try:
+        with pytest.raises(NetworkUnfit, match="not active") as caught:
+            rig()[1].create_servers()
+        assert "net-start default" in caught.value.remedy
+    finally:
+        network.create()
+
+
+def test_pool_that_is_missing_or_inactive_is_told(rig, hypervisor):
+    with pytest.raises(PoolUnfit, match="no storage pool 'nowhere'"):
+        rig(pool="nowhere")[1].create_servers()
+    other = hypervisor.connection.storagePoolDefineXML(
+        "<pool type='dir'><name>other</name><target><path>/other</path></target></pool>")
+    try:
+        with pytest.raises(PoolUnfit, match="not active") as caught:
+            rig(pool="other")[1].create_servers()
+        assert "pool-start other" in caught.value.remedy
+    finally:
+        other.undefine()
+
+
+def test_too_full_pool_is_told_before_anything_is_made(rig, hypervisor):
+    hypervisor.pool.createXML(
+        "<volume><name>big</name><capacity>107370000000</capacity>"
+        "<allocation>107370000000</allocation></volume>")
+    entity, provider = rig()
+    with pytest.raises(PoolFull, match="too full") as caught:
+        provider.create_servers()
+    assert "8 MiB are needed" in caught.value.details
+    assert provider.deployment.ledger.alive() == []
+
+
+class Addresses:
+    """Stands for the domains of a hypervisor: what each answers."""
+
+    def __init__(self, uuid, interfaces, state=(1, 1)):
+        self.uuid, self._interfaces, self._state = uuid, interfaces, state
+
+    def state(self):
+        return list(self._state)
+
+    def interfaceAddresses(self, source):
+        return self._interfaces if source == 2 else {}
+
+
+class StandIn:
+    """As much of a Hypervisor as a wait for addresses asks for."""
+
+    class way:
+        uri = label = "qemu:///system"
+
+    def alive(self):
+        return True
+
+    def doing(self, what):
+        from rally_deploy.serverprovider.virsh import refusal
+        return refusal.told(what)
+
+
+def running(name, mac, address, **state):
+    entry = {"vnet0": {"hwaddr": mac, "addrs": [{"addr": address, "prefix": 24, "type": 0}]}}
+    return reaching.Running(name, Addresses(name, entry if address else {}, **state), [mac])
+
+
+def wait_for(rig, clones, leases=True, timeout_s=0.1):
+    entity, _ = rig()
+    around = reaching.Surroundings("lan", leases=leases)
+    return reaching.await_addresses(entity, StandIn(), clones, around, timeout_s)
+
+
+def test_two_clones_with_one_address_are_told_with_the_machine_id(rig):
+    clones = [running("a", "52:54:00:00:00:01", "10.0.0.9"),
+              running("b", "52:54:00:00:00:02", "10.0.0.9")]
+    with pytest.raises(AddressShared, match="a and b both have the address 10.0.0.9") as caught:
+        wait_for(rig, clones)
+    assert "machine-id" in caught.value.remedy
+
+
+def test_network_without_dhcp_is_told(rig):
+    with pytest.raises(NoAddress, match="the network lan has no DHCP"):
+        wait_for(rig, [running("a", "52:54:00:00:00:01", "")], leases=False)
+
+
+def test_guest_that_asks_for_no_address_is_named_and_the_others_are_not(rig):
+    clones = [running("a", "52:54:00:00:00:01", ""), running("b", "52:54:00:00:00:02", "10.0.0.9")]
+    with pytest.raises(NoAddress, match="^a: no address within") as caught:
+        wait_for(rig, clones)
+    assert "machine-id" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("state", "error", "text"), [
+    ((5, 1), CloneFailed, "a is shut off"),
+    ((6, 1), CloneFailed, "a is crashed"),
+])
+def test_clone_that_ends_while_it_is_waited_for_is_told_at_once(rig, state, error, text):
+    with pytest.raises(error, match=text):
+        wait_for(rig, [running("a", "52:54:00:00:00:01", "", state=state)], timeout_s=60)
+
+
+def test_halted_clone_on_a_full_pool_is_told(rig):
+    clone = running("a", "52:54:00:00:00:01", "", state=(3, 5))
+    clone.domain.diskErrors = lambda: {"vda": 2}
+    with pytest.raises(PoolFull, match="its disk cannot be written"):
+        wait_for(rig, [clone], timeout_s=60)
+
+
+def test_wrong_password_ends_and_names_what_to_check(rig, shells, monkeypatch):
+    monkeypatch.setattr(reaching, "_REFUSED_FOR_S", 0.0)
+
+    def refuse(server, command):
+        raise AuthenticationFailed(server, "user root cannot log in")
+
+    shells.answer = refuse
+    _, provider = rig(amount=2)
+    with pytest.raises(EachFailed, match="cannot log in") as caught:
+        provider.create_servers()
+    assert "template_password" in caught.value.remedy
+
+
+def test_address_is_of_the_first_interface_and_rather_ipv4():
+    macs = ["52:54:00:00:00:01", "52:54:00:00:00:02"]
+
+    def entry(mac, *addresses):
+        return {"hwaddr": mac.upper(), "addrs": [{"addr": a, "prefix": 24} for a in addresses]}
+
+    found = {
+        "lo": {"hwaddr": "00:00:00:00:00:00", "addrs": [{"addr": "127.0.0.1", "prefix": 8}]},
+        "eth1": entry(macs[1], "10.0.1.7"), "eth0": entry(macs[0], "fe80::1", "2001:db8::7"),
+        "agent": {"hwaddr": macs[0], "addrs": None},
+    }
+    assert reaching.best_address(found, macs) == "10.0.1.7"
+    found["eth0"] = entry(macs[0], "169.254.1.1", "10.0.0.7")
+    assert reaching.best_address(found, macs) == "10.0.0.7"
+    assert reaching.best_address(found, ["52:54:00:00:00:09"]) == ""
+
+
+def test_rows_are_live_with_their_facts(rig):
+    entity, provider = rig(amount=1)
+    provider.create_servers()
+    rows = provider.deployment.ledger.alive()
+    assert [row.kind for row in rows] == ["virsh_volume", "virsh_console_logs", "virsh_domain"]
+    assert {row.state for row in rows} == {ResourceState.LIVE}
+    assert rows[0].facts["path"].startswith("/default-pool/rd-")
+
+
+def test_template_of_several_networks_and_a_bridge_asks_only_for_the_networks(rig, hypervisor):
+    bridge = "<interface type='bridge'><source bridge='br0'/></interface>"
+    hypervisor.domain("two", nic=NIC + bridge)
+    servers = rig(template_name="two", amount=1)[1].create_servers()
+    assert len(servers[0].facts["macs"]) == 2
