@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rally_deploy.config.document import MAX_BYTES, Document, Text
 from rally_deploy.config.json_text import JsonReader
+from rally_deploy.config.sections import with_sections
 from rally_deploy.config.strings import with_variables
 from rally_deploy.config.yaml_text import read_yaml
 from rally_deploy.errors import ConfigError, Problem
@@ -52,7 +53,7 @@ def parse(
         document = JsonReader(text, source).document()
     else:
         document = read_yaml(text, source)
-    return with_variables(document, variables or {})
+    return with_sections(with_variables(document, variables or {}))
 
 
 def _is_json(text: str, source: str) -> bool:
