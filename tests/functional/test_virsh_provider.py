@@ -1,0 +1,315 @@
+"""Real clones on a real libvirtd: reached over SSH, refused, killed in the middle, removed."""
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from rally_deploy.errors import AuthenticationFailed, EachFailed, HostKeyMismatch
+from rally_deploy.serverprovider.virsh import VirshProvider, events, link, refusal
+from rally_deploy.serverprovider.virsh.way import parse
+from rally_deploy.testing.contract import open_deployer, open_deployment
+from rally_deploy.testing.fakes import plugin_path
+from tests.functional.conftest import need
+from tests.functional.libvirt_rig import PASSWORD, Libvirtd, build_guest
+from tests.functional.sshd_hosts import sh
+
+pytestmark = [pytest.mark.functional, pytest.mark.timeout(1200)]
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """A libvirtd of our own with a template. Its guest may be kept between runs."""
+    need("real virtual machines", "libvirtd", "virtlogd", "qemu-system-x86_64", "qemu-img",
+         "dnsmasq", "cpio", "openssl", "sshd", "nsenter", "unshare")
+    kept = os.environ.get("RDEPLOY_TEST_GUEST")
+    guest = build_guest(Path(kept) if kept else tmp_path_factory.mktemp("guest"))
+    with Libvirtd(guest) as here:
+        yield here
+
+
+@pytest.fixture
+def rig(tmp_path, monkeypatch, here):
+    """Makes (deployment, provider); all are destroyed at the end, and nothing may be left."""
+    monkeypatch.setenv("RDEPLOY_HOME", str(tmp_path / "home"))
+    (tmp_path / "store").mkdir()
+    made = []
+    with open_deployer(tmp_path / "store", VirshProvider) as deployer:
+        def make(**keys):
+            entity = open_deployment(deployer, {
+                "type": "FakeEngine", "world": "/nonexistent", "provider": here.block(**keys)})
+            made.append(entity)
+            return entity, entity.provider(entity.config["provider"])
+
+        yield make
+        for entity in made:
+            entity.provider(entity.config["provider"]).destroy_servers()
+            deployer.store.resources.assert_all_gone(entity.uuid)
+    assert here.ours() == []
+
+
+def test_two_clones_over_ssh_are_reached_and_have_disks_of_their_own(rig, here):
+    with here.sshd() as address:
+        entity, provider = rig(
+            connection=address, connection_key=here.key, template_key="",
+            template_password=PASSWORD, amount=2, memory_mb=160)
+        before = sh("sha256sum", f"{here.pool}/tpl.qcow2")
+        servers = provider.create_servers()
+        assert len({server.host for server in servers}) == 2
+        # Behind their host's network: over the host, whose key is pinned.
+        assert {server.jump.host for server in servers} == {"127.0.0.1"}
+        assert entity.host_key(servers[0].jump).startswith("ssh-ed25519 ")
+
+        def ask(text):
+            return [entity.ssh(s).script(text).stdout.strip() for s in servers]
+
+        assert all(int(kb) > 110_000 for kb in ask("awk '/MemTotal/ {print $2}' /proc/meminfo"))
+        assert [mac.upper() for mac in ask("cat /sys/class/net/eth0/address")] == [
+            server.facts["macs"][0].upper() for server in servers]
+        entity.ssh(servers[0]).script("echo mine | dd of=/dev/vda conv=fsync 2>/dev/null")
+        assert ask("head -c 4 /dev/vda | tr -d '\\000'") == ["mine", ""]
+        assert sh("sha256sum", f"{here.pool}/tpl.qcow2") == before
+        # The password let us in once; from then on it is our key.
+        assert all("PRIVATE KEY" in server.private_key for server in servers)
+        assert len(set(ask("cat /root/.ssh/authorized_keys"))) == 1
+        consoles = [p for p in here.pool.iterdir() if "-console-" in p.name]
+        assert len(consoles) == 2
+        assert all("the guest is up" in path.read_text(errors="replace") for path in consoles)
+        assert provider.create_servers() == servers
+        provider.destroy_servers()
+        assert here.ours() == []
+
+
+def test_two_clones_with_one_address_are_told(rig, here):
+    here.define("twins", f"{here.login} rdt.client=ff00000001")
+    _, provider = rig(template_name="twins", amount=2, memory_mb=96, timeout_s=300)
+    with pytest.raises(refusal.CloneFailed) as caught:
+        provider.create_servers()
+    assert isinstance(caught.value, refusal.AddressShared), caught.value
+    assert "machine-id" in caught.value.remedy
+
+
+def test_clone_that_asks_for_no_address_is_told_with_its_console(rig, here):
+    here.define("deaf", f"{here.login} rdt.deaf")
+    _, provider = rig(template_name="deaf", memory_mb=96, timeout_s=90)
+    with pytest.raises(refusal.NoAddress, match="no address within") as caught:
+        provider.create_servers()
+    assert "its console:" in caught.value.details
+
+
+def test_clone_that_ends_is_told(rig, here):
+    here.define("ending", "rdt.off")
+    _, provider = rig(template_name="ending", memory_mb=96)
+    with pytest.raises(refusal.CloneFailed, match="is shut off"):
+        provider.create_servers()
+
+
+def test_copy_has_no_backing_file_and_overlay_has_the_template(rig, here):
+    def image(name):
+        volume = next(p for p in here.pool.iterdir() if p.name.startswith(f"{name}-vda"))
+        return json.loads(sh("qemu-img", "info", "-U", "--output=json", str(volume)))
+
+    here.define("light", memory_mb=32)
+    made = {}
+    for how in ("copy", "overlay"):
+        _, provider = rig(clone=how, template_name="light")
+        rows, _ = provider.make_clones(1)
+        made[how] = image(rows[0].name)
+        provider.close()
+    assert "backing-filename" not in made["copy"]
+    assert made["overlay"]["backing-filename"] == f"{here.pool}/tpl.qcow2"
+    assert {i["format-specific"]["data"]["compat"] for i in made.values()} == {"1.1"}
+
+
+def test_running_template_is_refused(rig, here):
+    template = here.define("busy", memory_mb=32)
+    template.create()
+    try:
+        with pytest.raises(refusal.TemplateUnfit, match="is running"):
+            rig(template_name="busy")[1].create_servers()
+    finally:
+        template.destroy()
+
+
+def test_volume_that_pools_do_not_know_yet_is_found(rig, here):
+    sh("cp", f"{here.pool}/tpl.qcow2", f"{here.pool}/new.qcow2")
+    here.define("new", memory_mb=32, disk="new.qcow2")
+    _, provider = rig(template_name="new")
+    rows, _ = provider.make_clones(1)
+    assert len(rows) == 1
+    provider.close()
+
+
+def test_full_disk_is_told(rig, here):
+    folder = here.folder / "small"
+    folder.mkdir()
+    sh(*here.inside("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)))
+    pool = here.connection.storagePoolCreateXML(
+        f"<pool type='dir'><name>small</name><target><path>{folder}</path></target></pool>")
+    try:
+        with pytest.raises(refusal.PoolFull, match="too full"):
+            rig(pool="small")[1].create_servers()
+    finally:
+        pool.destroy()
+        sh(*here.inside("umount", str(folder)))
+
+
+def test_libvirtd_that_is_down_is_told_here_and_over_there(rig, here):
+    here.stop_libvirtd()
+    try:
+        with pytest.raises(refusal.HypervisorUnreachable, match="libvirtd does not run"):
+            rig()[1].create_servers()
+        with here.sshd() as address:
+            _, provider = rig(connection=address, connection_key=here.key)
+            with pytest.raises(refusal.HypervisorUnreachable, match="libvirtd does not run"):
+                provider.create_servers()
+    finally:
+        here.start_libvirtd()
+        here.reconnect()
+
+
+def test_clones_outlive_a_restart_of_libvirtd_and_are_removed_after_it(rig, here):
+    here.define("light", memory_mb=32)
+    _, provider = rig(template_name="light")
+    rows, _ = provider.make_clones(1)
+    here.stop_libvirtd(signal.SIGKILL)
+    here.start_libvirtd()
+    here.reconnect()
+    assert rows[0].name in here.domains()
+    provider.close()
+    provider.destroy_servers()
+    assert here.ours() == []
+
+
+def test_user_without_permission_is_told(here):
+    (here.folder / "run").chmod(0o755)
+    (here.folder / "run" / "libvirt-sock").chmod(0o700)
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+        try:
+            way = parse(here.uri)
+            link._open(way, way.uri, {})
+        except Exception as error:
+            os.write(write, type(error).__name__.encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    os.waitpid(child, 0)
+    with open(read) as pipe:
+        assert pipe.read() == "NotPermitted"
+
+
+@pytest.mark.parametrize("scheme", ["qemu+libssh", "qemu+ssh"])
+def test_wrong_password_ends_soon(rig, here, scheme):
+    with here.sshd() as address:
+        more = "?known_hosts_verify=ignore&sshauth=password" if scheme == "qemu+libssh" else ""
+        _, provider = rig(connection=f"{scheme}://{address}/system{more}",
+                          connection_password="wrong")
+        begin = time.monotonic()
+        with pytest.raises((AuthenticationFailed, refusal.HypervisorError)):
+            provider.create_servers()
+        assert time.monotonic() - begin < 60
+
+
+def test_host_with_another_key_is_refused(rig, here):
+    with here.sshd() as address:
+        here.define("light", memory_mb=32)
+        entity, provider = rig(
+            connection=address, connection_key=here.key, template_name="light")
+        provider.make_clones(1)
+        provider.close()
+    for name in ("host_key", "host_key.pub"):
+        (here.folder / name).unlink()
+    entity._work.shells.close()
+    with here.sshd(port=int(address.rpartition(":")[2])):
+        with pytest.raises(HostKeyMismatch):
+            provider.create_servers()
+        # It is the test's own sshd: the old key is forgotten, so that the clones can be removed.
+        provider.config = {**provider.config, "connection": here.uri}
+        provider.destroy_servers()
+
+
+def test_link_that_died_is_noticed(here):
+    events.run()
+    hypervisor = link._open(parse(here.uri), here.uri, {})
+    number = here.pid("libvirtd")
+    os.kill(number, signal.SIGSTOP)
+    thawed = threading.Timer(90, os.kill, (number, signal.SIGCONT))
+    thawed.start()
+    try:
+        begin = time.monotonic()
+        with pytest.raises(refusal.LinkLost), hypervisor.doing("list the domains"):
+            hypervisor.libvirt.listAllDomains()
+        assert time.monotonic() - begin < 60
+    finally:
+        thawed.cancel()
+        os.kill(number, signal.SIGCONT)
+        hypervisor.close()
+
+
+# The real rdeploy, killed
+
+
+@pytest.fixture
+def killable(rdeploy, tmp_path, here):
+    """A create that ends when its clones run: their template asks for no address."""
+    here.define("mute", memory_mb=32)
+    folder = plugin_path(tmp_path / "plugins")
+    rdeploy.env["PYTHONPATH"] = f"{folder}:{Path(__file__).parents[2]}"
+    return rdeploy, rdeploy.config("clones", {
+        "type": "FakeEngine", "world": str(tmp_path / "world"),
+        "provider": here.block(template_name="mute", amount=2, timeout_s=1),
+    })
+
+
+def killed(rdeploy, *arguments, **env):
+    return rdeploy(*arguments, check=False, module="tests.functional.killing_libvirt", **env)
+
+
+def test_create_killed_at_many_points_destroy_leaves_nothing(killable, here, tmp_path):
+    rdeploy, config = killable
+    foreign = here.define("rd-00000000-0")
+    counted = tmp_path / "count"
+    done = killed(rdeploy, "create", "--name", "counted", "--file", config,
+                  RDEPLOY_TEST_COUNT=str(counted))
+    assert "no address" in done.stdout + done.stderr
+    rdeploy("destroy", "counted", "--yes")
+    points = int(counted.read_text())
+    chosen = sorted({1 + n * (points - 2) // 8 for n in range(9)})
+    try:
+        for point in chosen:
+            name = f"killed-{point}"
+            done = killed(rdeploy, "create", "--name", name, "--file", config,
+                          RDEPLOY_TEST_KILL_AT=str(point))
+            assert done.returncode == -signal.SIGKILL, (point, done.stdout, done.stderr)
+            rdeploy("destroy", name, "--yes")
+            assert here.ours() == ["rd-00000000-0"], f"killed at {point} of {points}"
+    finally:
+        foreign.undefine()
+    assert len(chosen) >= 8
+
+
+def test_destroy_killed_in_the_middle_then_destroy_leaves_nothing(killable, here, tmp_path):
+    rdeploy, config = killable
+    rdeploy("create", "--name", "it", "--file", config, check=False)
+    assert len([name for name in here.ours() if name in here.domains()]) == 2
+    for point in (6, 15):
+        done = killed(rdeploy, "destroy", "it", "--yes", RDEPLOY_TEST_KILL_AT=str(point))
+        assert done.returncode == -signal.SIGKILL
+    rdeploy("destroy", "it", "--yes")
+    assert here.ours() == []
+
+
+def test_each_failure_of_many_is_told(rig, here):
+    xml = here.define("broken", "").XMLDesc(3)
+    here.connection.defineXML(xml.replace("/vmlinuz", "/nonexistent"))
+    with pytest.raises(EachFailed, match="2 of 2 failed") as caught:
+        rig(template_name="broken", amount=2)[1].create_servers()
+    assert "does not start" in caught.value.details
