@@ -78,14 +78,20 @@ def rdeploy(tmp_path_factory):
     return rdeploy
 
 
+@pytest.fixture(scope="module")
+def client():
+    """The ``openstack`` command of this environment, or of the machine."""
+    beside = Path(sys.executable).with_name("openstack")
+    if not beside.exists():
+        need("the openstack client", "openstack")
+    return str(beside) if beside.exists() else shutil.which("openstack")
+
+
 class Outside:
     """The ``openstack`` client on this machine, with a way to the controller's container."""
 
-    def __init__(self, rdeploy, machine):
-        beside = Path(sys.executable).with_name("openstack")
-        if not beside.exists():
-            need("the openstack client", "openstack")
-        self._command = str(beside) if beside.exists() else shutil.which("openstack")
+    def __init__(self, rdeploy, machine, client):
+        self._command = client
         text = rdeploy("openrc", "many").stdout
         shown = subprocess.run(
             ["sh", "-c", f"{text}\nenv -0"], capture_output=True, text=True, check=True).stdout
@@ -133,7 +139,7 @@ def states(rdeploy):
 
 
 def test_killed_then_one_node_failing_then_mended_becomes_one_cloud_over_two_machines(
-    rdeploy, machines
+    client, rdeploy, machines
 ):
     first, second = machines
     folder = rdeploy.home.parent
@@ -159,7 +165,7 @@ def test_killed_then_one_node_failing_then_mended_becomes_one_cloud_over_two_mac
         # Nothing that was ready is deployed again.
         assert time.monotonic() - begin < 300
         assert set(states(rdeploy).values()) == {"ready"}
-        whole_cloud_works(rdeploy, first)
+        whole_cloud_works(rdeploy, first, client)
     finally:
         running.kill()
         running.wait()
@@ -168,13 +174,13 @@ def test_killed_then_one_node_failing_then_mended_becomes_one_cloud_over_two_mac
     assert list((folder / "world").iterdir()) == []
 
 
-def whole_cloud_works(rdeploy, machine):
+def whole_cloud_works(rdeploy, machine, client):
     shown = rdeploy.json("show", "many")
     names = [server["name"] for server in shown["servers"]]
     computes = [name for name in names if "-compute-" in name]
     assert "-controller-" in names[0]
     assert len(computes) == 6
-    with Outside(rdeploy, machine) as openstack:
+    with Outside(rdeploy, machine, client) as openstack:
         found = {h["Hypervisor Hostname"]: h["State"]
                  for h in openstack.json("hypervisor", "list")}
         assert found == dict.fromkeys(computes, "up")
