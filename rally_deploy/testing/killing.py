@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rally_deploy import deployer
 from rally_deploy.deployment import Shells
@@ -71,12 +72,26 @@ class KillingShells:
         self._inner.close()
 
 
+def count_requests() -> None:
+    """From now on each HTTP request, of whichever SDK on ``requests``, is an outside call too."""
+    from requests.adapters import HTTPAdapter
+
+    send = HTTPAdapter.send
+
+    def counted(self: HTTPAdapter, *args: Any, **kwargs: Any) -> Any:
+        with outside_call():
+            return send(self, *args, **kwargs)
+
+    HTTPAdapter.send = counted  # type: ignore[method-assign]
+
+
 def main() -> None:
     """``python -m rally_deploy.testing.killing ARGUMENTS``: rdeploy with these kill points."""
     from rally_deploy.cli import main as rdeploy
 
     usual = deployer._pool
     deployer._pool = lambda: KillingShells(usual())
+    count_requests()
     sys.argv[0] = "rdeploy"
     rdeploy()
 

@@ -13,6 +13,7 @@ from keystoneauth1.adapter import Adapter
 from keystoneauth1.identity import v3
 
 from rally_deploy.access import v3_url
+from rally_deploy.config import sounds_secret
 from rally_deploy.errors import UsageError
 from rally_deploy.serverprovider.openstack.refusal import CloudRefusal, Patience, Tries
 from rally_deploy.serverprovider.openstack.session import PatientSession
@@ -71,10 +72,16 @@ class Rest:
 
 
 class Cloud:
-    """One user's view of a cloud: ``nova``, ``glance``, ``network``, ``volumes``."""
+    """One user's view of a cloud: ``nova``, ``glance``, ``network``, ``volumes``.
 
-    def __init__(self, config: Mapping[str, Any], patience: Patience) -> None:
-        self.patience = patience
+    :param hide: is told the secrets that clouds.yaml holds.
+    """
+
+    def __init__(
+        self, config: Mapping[str, Any], patience: Patience,
+        hide: Callable[[list[str]], None] = lambda secrets: None,
+    ) -> None:
+        self.patience, self._hide = patience, hide
         self._region = config.get("region")
         self._interface: Any = "public"
         if config.get("cloud"):
@@ -94,6 +101,8 @@ class Cloud:
         try:
             found = OpenStackConfig().get_one(name)
             self._region = self._region or found.get_region_name()
+            login = found.config.get("auth") or {}
+            self._hide([str(login[k]) for k in login if sounds_secret(k)])
             self._interface = found.get_interface() or "public"
             return found.get_auth(), found.get_requests_verify_args()[0]
         except (ConfigException, exceptions.ClientException) as error:

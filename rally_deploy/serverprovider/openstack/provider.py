@@ -2,58 +2,34 @@
 
 from __future__ import annotations
 
-import re
 import time
-import uuid as uuids
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rally_deploy.errors import EachFailed
 from rally_deploy.hosts.tagged import Tagged
 from rally_deploy.model import Resource, ResourceState, Server
-from rally_deploy.serverprovider.base import ServerProvider
 from rally_deploy.serverprovider.openstack import readiness, schema
-from rally_deploy.serverprovider.openstack.keys import LoginKey, login_key
-from rally_deploy.serverprovider.openstack.refusal import Patience, ServerFailed
+from rally_deploy.serverprovider.openstack.parts import (
+    ADDRESS,
+    GROUP,
+    SERVER,
+    VOLUME,
+    CloudParts,
+    Part,
+    Spot,
+    slug,
+)
+from rally_deploy.serverprovider.openstack.refusal import ServerFailed
 
 if TYPE_CHECKING:
-    from rally_deploy.serverprovider.openstack.cloud import Cloud
-    from rally_deploy.serverprovider.openstack.images import Image
     from rally_deploy.serverprovider.openstack.preflight import Found
-    from rally_deploy.serverprovider.openstack.servers import Roster
-
-IMAGE, KEY, GROUP, ADDRESS, VOLUME, SERVER = (
-    f"openstack_{kind}" for kind in
-    ("image", "key_pair", "security_group", "floating_ip", "volume", "server")
-)
 
 
-@dataclass(frozen=True)
-class Spot:
-    """One of the servers to be."""
-
-    key: str
-    label: str
-
-
-@dataclass(frozen=True)
-class Part:
-    """Something to be made that others may be made beside."""
-
-    label: str
-    make: Callable[[], str]
-
-
-class OpenStackProvider(ServerProvider):
+class OpenStackProvider(CloudParts):
     """Servers of an OpenStack cloud, with all that they need."""
 
     CONFIG_SCHEMA = schema.SCHEMA
-
-    #: How long a request whose answer was lost may still be on its way to take effect. What was
-    #: recorded but never seen is looked for that long before it counts as not there.
-    settle_s = 10.0
 
     @classmethod
     def check_config(cls, config: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
@@ -72,36 +48,6 @@ class OpenStackProvider(ServerProvider):
         yield f"image: {image.get('uuid') or image.get('name') or image.get('checksum')}"
         if config.get("floating_network"):
             yield f"a floating address of {config['floating_network']} for each"
-
-    # What all parts use
-
-    @cached_property
-    def _patience(self) -> Patience:
-        deployment = self.deployment
-
-        def sleep(seconds: float) -> None:
-            end = time.monotonic() + seconds
-            deployment.wait(lambda: time.monotonic() >= end, seconds + 60, "a pause",
-                            interval_s=max(0.01, min(seconds, 0.5)))
-
-        return Patience(sleep, deployment.check_cancelled,
-                        lambda text: deployment.note(text, warning=True))
-
-    @cached_property
-    def _cloud(self) -> Cloud:
-        from rally_deploy.serverprovider.openstack.cloud import Cloud
-
-        return Cloud(self.config, self._patience)
-
-    @cached_property
-    def _roster(self) -> Roster:
-        from rally_deploy.serverprovider.openstack.servers import Roster, list_servers
-
-        return Roster(partial(list_servers, self._cloud, self.deployment.ledger.name("")))
-
-    @cached_property
-    def _login(self) -> LoginKey:
-        return login_key(self.config, self.deployment.secret)
 
     # Create
 
@@ -145,12 +91,9 @@ class OpenStackProvider(ServerProvider):
         return servers
 
     def _spots(self, amount: int) -> list[Spot]:
-        slug = _slug(self.config["deployment_name"])
-        keys = [f"{slug}-{number:03d}" for number in range(amount)]
+        stem = slug(self.config["deployment_name"])
+        keys = [f"{stem}-{number:03d}" for number in range(amount)]
         return [Spot(key, self.deployment.ledger.name(key)) for key in keys]
-
-    def _rows(self, kind: str) -> dict[str, Resource]:
-        return {row.key: row for row in self.deployment.ledger.alive(kind)}
 
     def _drop_broken(self, spots: Sequence[Spot]) -> None:
         """Remove what an earlier run has left that will never work; it is made anew."""
@@ -191,130 +134,6 @@ class OpenStackProvider(ServerProvider):
         for text in found.warnings:
             self.deployment.note(text, warning=True)
         return found
-
-    # The parts
-
-    def _image(self, found: Found) -> str:
-        """The id of the image; uploaded if the cloud has none of its checksum."""
-        from rally_deploy.serverprovider.openstack import download, images
-
-        row = self._rows(IMAGE).get("image")
-        if row and row.state is ResourceState.RELEASING:
-            self.deployment.ledger.release(row, self.delete)
-            found.image = images.get(self._cloud, found.image.id) if found.image else None
-        if found.image:
-            return self._used(found.image)
-        config = self.config["image"]
-        checksum = download.Checksum.parse(config["checksum"])
-        with download.lock(checksum, self._patience) as folder:
-            # Whoever held the lock before us may have uploaded it.
-            there = images.find(self._cloud, checksum)
-            if there:
-                return self._used(there)
-            with self.deployment.step(f"fetch and verify {config['url']}"):
-                path = download.fetch(config["url"], folder, checksum, self._patience)
-
-            def make(row: Resource) -> Mapping[str, Any]:
-                images.upload(self._cloud, row.facts["image_id"], config, path,
-                              self.deployment.uuid)
-                return {"id": row.facts["image_id"]}
-
-            with self.deployment.step(f"upload the image {config['name']}"):
-                made = self.create(IMAGE, "image", make, facts={"image_id": str(uuids.uuid4())})
-            if path.parent == folder:
-                path.unlink()
-        return str(made.facts["id"])
-
-    def _used(self, image: Image) -> str:
-        """The image's id; one that a deployment has uploaded is kept for us from now on."""
-        from rally_deploy.serverprovider.openstack import images
-
-        if not image.ours or image.owner not in ("", self._cloud.project_id):
-            return image.id
-
-        def make(row: Resource) -> Mapping[str, Any]:
-            images.use(self._cloud, image.id, self.deployment.uuid)
-            return {"id": image.id}
-
-        row = self._rows(IMAGE).get("image")
-        if row and row.facts["image_id"] != image.id:
-            self.deployment.ledger.release(row, self.delete)
-        self.create(IMAGE, "image", make, facts={"image_id": image.id}, adopt=True)
-        return image.id
-
-    def _key_pair(self) -> str:
-        from rally_deploy.serverprovider.openstack.servers import make_key_pair
-
-        public = self._login.public
-        made = self.create(KEY, "key", facts={"public_key": public}, make=lambda row: {
-            "id": make_key_pair(self._cloud, row, public, self.settle_s)})
-        return made.name
-
-    def _group(self, found: Found) -> str:
-        from rally_deploy.serverprovider.openstack import network
-
-        if found.group:
-            return found.group
-        slug = _slug(self.config.get("secgroup_name") or "") or "ssh"
-        ports = [str(port) for port in self.config["open_ports"]]
-        made = self.create(GROUP, slug, lambda row: {"id": network.make_group(
-            self._cloud, row, self.deployment.uuid, ports, self.settle_s)})
-        return str(made.facts["id"])
-
-    def _floating_ip(self, found: Found, spot: Spot) -> Resource:
-        from rally_deploy.serverprovider.openstack import network
-
-        return self.create(ADDRESS, spot.key, lambda row: network.make_floating_ip(
-            self._cloud, row, self.deployment.uuid, found.floating_network, self.settle_s))
-
-    def _volume(self, image: str, spot: Spot) -> Resource:
-        from rally_deploy.serverprovider.openstack import servers
-
-        asked = {"size": self.config["volume_size_gb"], "imageRef": image}
-        zone = self.config.get("availability_zone")
-        if zone:
-            asked["availability_zone"] = zone.partition(":")[0]
-        return self.create(VOLUME, spot.key, lambda row: {"id": servers.make_volume(
-            self._cloud, row, self.deployment.uuid, asked, self.settle_s)})
-
-    def _server(self, found: Found, image: str, key: str, group: str, spot: Spot) -> Resource:
-        from rally_deploy.serverprovider.openstack import servers
-
-        config, uuid = self.config, self.deployment.uuid
-        asked: dict[str, Any] = {
-            "flavor": found.flavor.id, "image": image, "key_name": key,
-            "nics": [{"net-id": one} for one in found.networks], "security_groups": [group],
-            "config_drive": config["config_drive"],
-            "userdata": config["image"].get("userdata"),
-            "availability_zone": config.get("availability_zone"),
-        }
-        if config.get("volume_size_gb"):
-            volume = self._rows(VOLUME)[spot.key].facts["id"]
-            # Not deleted with the server: the ledger has it, so that it is seen to go.
-            asked |= {"image": None, "block_device_mapping_v2": [{
-                "boot_index": 0, "uuid": volume, "source_type": "volume",
-                "destination_type": "volume", "delete_on_termination": False}]}
-
-        def make(row: Resource) -> Mapping[str, Any]:
-            made = self._cloud.once(
-                lambda: servers.post_server(
-                    self._cloud, row.name, uuid, self.deployment.name, asked),
-                lambda: next(iter(servers.mine(
-                    self._roster.look(time.monotonic()), row, uuid)), None),
-                self.settle_s,
-            )
-            return {"id": made.id}
-
-        return self.create(SERVER, spot.key, make)
-
-    def _together(self, *parts: Part) -> list[str]:
-        """Make the parts at the same time; if one of them fails, its own error tells it best."""
-        try:
-            return self.deployment.each(lambda part: part.make(), parts)
-        except EachFailed as error:
-            if len(error.failures) == 1:
-                raise next(iter(error.failures.values()))[1] from error
-            raise
 
     # Servers that are there
 
@@ -361,26 +180,9 @@ class OpenStackProvider(ServerProvider):
         if self.config["wait_for_cloud_init"]:
             readiness.wait_for_cloud_init(self.deployment, server, self._patience)
 
-    # The end
-
-    def destroy_servers(self) -> None:
-        self._patience.begin(self.config["timeout_s"])
-        super().destroy_servers()
-
-    def delete(self, resource: Resource) -> None:
-        from rally_deploy.serverprovider.openstack import removal
-
-        # What has its id was seen; all else may come up yet from a request that is on its way.
-        settle_s = 0.0 if "id" in resource.facts else self.settle_s
-        removal.remove(self._cloud, self._roster, resource, self.deployment.uuid, settle_s)
-
     def tagged(self) -> list[Tagged]:
         """All that carries the tag of a deployment on this cloud, for ``rdeploy sweep``."""
         from rally_deploy.serverprovider.openstack.tagged import list_tagged
 
         self._patience.begin(self.config["timeout_s"])
         return list_tagged(self._cloud)
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:40]

@@ -170,7 +170,8 @@ def _cloud_problem(name: str) -> str:
     except ImportError:
         return "clouds.yaml is read by openstacksdk: pip install 'rally_deploy[openstack]'"
     try:
-        names = [n for n in OpenStackConfig(load_envvars=False).get_cloud_names() if n]
+        # The two are its own names for what no file has.
+        names = set(OpenStackConfig().get_cloud_names()) - {"envvars", "defaults"}
     except ConfigException as error:
         return f"clouds.yaml cannot be read: {error}"
     if name in names:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from keystoneauth1 import exceptions, session
 
 from rally_deploy.serverprovider.openstack.refusal import CloudRefusal, Patience, Tries
@@ -34,6 +35,9 @@ class PatientSession(session.Session):
         pool = requests.Session()
         for scheme in ("http://", "https://"):
             pool.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=_WIDTH))
+        if verify is False:
+            # The user has asked for it and was warned once; not at each call.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         super().__init__(
             auth=auth, session=pool, verify=verify, timeout=_TIMEOUT_S, app_name="rally_deploy"
         )

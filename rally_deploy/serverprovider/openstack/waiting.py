@@ -13,6 +13,7 @@ from rally_deploy.serverprovider.openstack.refusal import CloudRefusal, ServerFa
 from rally_deploy.serverprovider.openstack.servers import Roster
 
 _FIRST_TICK_S, _LONGEST_TICK_S = 0.5, 3.0
+_MISSES = 3
 _SETTLED = frozenset({"ACTIVE", "ERROR", "DELETED", "SOFT_DELETED"})
 
 
@@ -22,14 +23,20 @@ def await_settled(
     """Row's key -> its server, once each is ACTIVE or will never be, or time is over."""
     tick = _FIRST_TICK_S
     started: set[str] = set()
+    missed: dict[str, int] = {}
     while True:
         listing = roster.look(time.monotonic())
         there = {row.key: _one(cloud, listing, row, uuid) for row in rows}
-        for server in there.values():
+        for row_key, server in there.items():
             if server is not None and server.status == "SHUTOFF" and server.id not in started:
                 started.add(server.id)
                 _start(cloud, server.id)
-        if all(server is None or server.status in _SETTLED for server in there.values()):
+            missed[row_key] = missed.get(row_key, 0) + 1 if server is None else 0
+        # Nova loses sight of a server for a moment when a cell takes it over.
+        if all(
+            missed[key] > _MISSES if server is None else server.status in _SETTLED
+            for key, server in there.items()
+        ):
             return there
         if cloud.patience.left_s <= 0:
             return there

@@ -174,8 +174,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._cut()
             time.sleep(0.3)
         if fault and isinstance(fault.act, int):
-            return self._send(fault.act, {"error": {"message": "a fault of the test"}},
-                              fault.headers)
+            text = {"error": {"message": "a fault of the test"}} if fault.act >= 400 else None
+            return self._send(fault.act, text, fault.headers)
         headers = {}
         try:
             query = parse_qs(parts.query)

@@ -1,0 +1,108 @@
+"""Servers that let us in late or not at all, and cloud-init in its generations."""
+
+import json
+
+import pytest
+
+from rally_deploy.errors import AuthenticationFailed, Unreachable
+from rally_deploy.serverprovider.openstack.readiness import parse
+from rally_deploy.serverprovider.openstack.refusal import ServerFailed
+from rally_deploy.ssh.base import Result, Shell
+from rally_deploy.testing.contract import open_deployer, open_deployment
+from tests.unit.serverprovider.openstack.conftest import QuickProvider
+
+
+class Guests:
+    """Shells of servers whose sshd, key and cloud-init come up after some tries."""
+
+    def __init__(self):
+        self.refusals = [Unreachable, AuthenticationFailed]
+        self.cloud_init, self.log, self.tried = "absent\n", "", 0
+
+    def get(self, server, observer, host_keys):
+        return Guest(self, server, observer)
+
+    def close(self):
+        pass
+
+
+class Guest(Shell):
+    def __init__(self, guests, server, observer):
+        super().__init__(server, observer)
+        self.guests = guests
+
+    def execute(self, command, stdin, timeout_s, quiet):
+        guests = self.guests
+        if guests.tried < len(guests.refusals):
+            guests.tried += 1
+            raise guests.refusals[guests.tried - 1](self.server, "not yet")
+        text = ""
+        if "cloud-init status" in stdin.decode():
+            text = guests.cloud_init
+        elif "cloud-init-output.log" in command:
+            text = guests.log
+        return Result(command, 0, text, "", 0.1)
+
+
+@pytest.fixture
+def guests():
+    return Guests()
+
+
+@pytest.fixture
+def provider(tmp_path, recorder, guests, make_block):
+    folder = tmp_path / "guests-store"
+    folder.mkdir()
+    with open_deployer(
+        folder, QuickProvider, watcher=recorder, shells=lambda: guests
+    ) as deployer:
+        block = make_block(amount=1, wait_for_ssh=True)
+        entity = open_deployment(
+            deployer, {"type": "FakeEngine", "world": "/nonexistent", "provider": block})
+        yield entity.provider(block)
+
+
+def test_key_that_comes_late_is_waited_for(provider, guests):
+    assert len(provider.create_servers()) == 1
+    assert guests.tried == 2
+
+
+def test_server_that_never_lets_us_in_is_told_with_its_console(provider, guests):
+    guests.refusals = [AuthenticationFailed] * 1000
+    provider.config["timeout_s"] = 4
+    with pytest.raises(ServerFailed, match="a login on rd-.* as root at 192.0.2") as caught:
+        provider.create_servers()
+    assert "not yet" in caught.value.details
+    assert "Kernel panic" in caught.value.details
+    assert "login_user" in caught.value.remedy
+
+
+def test_errors_of_cloud_init_fail_the_server(provider, guests):
+    guests.cloud_init = json.dumps({"status": "error", "errors": ["no such package: nano"]})
+    guests.log = "E: Unable to locate package nano\n"
+    with pytest.raises(ServerFailed, match="cloud-init of .* has ended with errors") as caught:
+        provider.create_servers()
+    assert "no such package: nano" in caught.value.details
+    assert "Unable to locate package" in caught.value.details
+
+
+def test_mended_errors_of_cloud_init_are_warnings(provider, guests, recorder):
+    guests.cloud_init = json.dumps({
+        "status": "done", "errors": [],
+        "recoverable_errors": {"WARNING": ["old key 'apt_mirror'"]}})
+    provider.create_servers()
+    assert "cloud-init: warning: old key 'apt_mirror'" in [e.title for e in recorder.events]
+
+
+@pytest.mark.parametrize(("text", "errors"), [
+    ('{"status": "done", "errors": []}\n=== result\n{"v1": {"errors": []}}', []),
+    ('{"status": "error", "errors": [], "detail": "DataSourceNone"}', ["DataSourceNone"]),
+    ("status: done\n\n=== result\n{\"v1\": {\"errors\": []}}", []),
+    ("status: error\ndetail: it broke\n=== result\n", ["status: error detail: it broke"]),
+    ("\n=== result\n{\"v1\": {\"errors\": [\"('scripts-user', 'x')\"]}}",
+     ["('scripts-user', 'x')"]),
+    ("\n=== result\n", []),
+    ("{broken", []),
+])
+def test_every_generation_of_cloud_init_is_understood(text, errors):
+    assert parse(text)[0] == errors
