@@ -35,8 +35,10 @@ def broken(
     found = diagnose(list(lines), "\n".join(journals.values()), host)
     more = {u: t for u, t in journals.items() if u in found.units} or journals
     mask = deployment.mask
+    # Without an exit status: then the last line is no error.
+    error = ended.stderr or found.error or "no error told"
     return CloudBroken(
-        mask(f"{node.label}: stack.sh failed: {found.error or ended.stderr or 'no error told'}"),
+        mask(f"{node.label}: stack.sh failed: {error}"),
         mask("\n".join([found.text(), *_shown(more)])),
         found.remedy or _look_yourself(found),
     )

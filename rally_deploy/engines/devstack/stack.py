@@ -50,12 +50,13 @@ def run(deployment: Deployment, node: Node, job: str, timeout_s: float) -> None:
     found = detached.status(shell, job)
     if found.state is JobState.ENDED and found.status == 0:
         return
-    with deployment.step("stack.sh", node.server), Watch(deployment, node) as watch:
+    again = found.state is JobState.RUNNING
+    with deployment.step("stack.sh", node.server), Watch(deployment, node, again) as watch:
         if found.state in (JobState.ENDED, JobState.DIED):
             shell.script(_MEND, node.user, DEST, timeout_s=600)
             detached.end(shell, job)
             detached.forget(shell, job)
-        if found.state is JobState.RUNNING:
+        if again:
             deployment.note("stack.sh runs already: attached to it", node.server)
         else:
             detached.start(shell, job, _RUN, node.user, node.checkout, *node.environment)

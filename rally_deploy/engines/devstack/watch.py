@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -20,13 +22,24 @@ LINES_KEPT = 20000
 #: Components that took less are not told.
 _WORTH_S = 1
 
+#: How long the lines of before may take to come, once it is attached to again.
+_CATCH_UP_S = 2.0
+
 
 class Watch:
-    """``with Watch(...)``: give it each line; the step of the last phase ends with it."""
+    """``with Watch(...)``: give it each line; the step of the last phase ends with it.
 
-    def __init__(self, deployment: Deployment, node: Node) -> None:
-        self._deployment, self._node = deployment, node
+    :param again: the first lines are of phases that were told by an earlier run of ours already.
+    """
+
+    def __init__(
+        self, deployment: Deployment, node: Node, again: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._deployment, self._node, self._clock = deployment, node, clock
         self._step = ExitStack()
+        self._silent_until = clock() + (_CATCH_UP_S if again else 0.0)
+        self._title = ""
         self.progress = Progress()
         self.lines: deque[str] = deque(maxlen=LINES_KEPT)
 
@@ -45,7 +58,10 @@ class Watch:
         seen = self.progress.line(line)
         if isinstance(seen, Phase):
             self._step.close()
-            self._step.enter_context(self._deployment.step(seen.title, self._node.server))
+            self._title = seen.title
+        if self._title and self._clock() >= self._silent_until:
+            title, self._title = self._title, ""
+            self._step.enter_context(self._deployment.step(title, self._node.server))
 
     def tell_timing(self) -> None:
         """DevStack's own table of what its time went into, the longest first."""

@@ -11,16 +11,19 @@ from rally_deploy.engines.devstack import (
     DevstackEngine,
     clone_script,
     computes,
+    evidence,
     preflight,
     prepare,
     proof,
     removal_scripts,
     source,
+    watch,
     written,
 )
 from rally_deploy.engines.devstack.node import Node
 from rally_deploy.errors import CloudBroken, HostError, UsageError
 from rally_deploy.model import Server, State
+from rally_deploy.ssh.base import Result
 from rally_deploy.testing.contract import open_deployer, open_deployment
 from rally_deploy.testing.devstack import write_devstack
 from tests.unit.engines.devstack.fakes import FakeCloud, FakeShell, FakeShells, look
@@ -394,3 +397,108 @@ def contents(root):
         os.path.join(top, name): open(os.path.join(top, name)).read()
         for top, _, names in os.walk(root) for name in names
     }
+
+
+class Recorder:
+    """A watcher that keeps the titles of steps and notes."""
+
+    def __init__(self):
+        self.seen = []
+
+    def event(self, event):
+        self.seen.append((str(event.kind), event.title))
+
+    def line(self, *arguments):
+        pass
+
+    def titles(self, kind):
+        return [title for found, title in self.seen if found == kind]
+
+
+def phase(title):
+    return f"+ ./stack.sh:main:779                      :   echo_summary '{title}'"
+
+
+class TestWatch:
+    TABLE = (
+        "=========================", "DevStack Component Timing", " (times are in seconds)",
+        "=========================", "wait_for_service      9", "osc                  60",
+        "-------------------------", "Unaccounted time     21", "=========================",
+        "Total runtime        90",
+    )
+
+    @pytest.fixture
+    def recorder(self):
+        return Recorder()
+
+    @pytest.fixture
+    def entity(self, tmp_path, recorder):
+        with open_deployer(tmp_path, DevstackEngine, watcher=recorder) as opened:
+            yield deployment(opened)
+
+    def test_each_phase_is_a_step_that_ends_with_the_next(self, entity, recorder):
+        with watch.Watch(entity, node()) as seen:
+            seen.line(phase("Installing package prerequisites"))
+            seen.line("Setting up git")
+            seen.line(phase("Starting RabbitMQ"))
+        steps = [(kind, title) for kind, title in recorder.seen if kind.startswith("step")]
+        assert steps == [
+            ("step-begin", "Installing package prerequisites"),
+            ("step-done", "Installing package prerequisites"),
+            ("step-begin", "Starting RabbitMQ"), ("step-done", "Starting RabbitMQ"),
+        ]
+
+    def test_failure_fails_the_last_phase_only(self, entity, recorder):
+        def fail():
+            with watch.Watch(entity, node()) as seen:
+                seen.line(phase("Starting RabbitMQ"))
+                seen.line(phase("Starting Keystone"))
+                raise CloudBroken("stack.sh failed")
+
+        with pytest.raises(CloudBroken):
+            fail()
+        assert recorder.titles("step-failed") == ["Starting Keystone"]
+
+    def test_phases_of_before_are_not_told_again(self, entity, recorder):
+        now = [100.0]
+        with watch.Watch(entity, node(), again=True, clock=lambda: now[0]) as seen:
+            seen.line(phase("Installing package prerequisites"))
+            seen.line(phase("Starting RabbitMQ"))
+            now[0] += 3
+            seen.line("a line that is new")
+        assert recorder.titles("step-begin") == ["Starting RabbitMQ"]
+
+    def test_timing_is_told_longest_first(self, entity, recorder):
+        seen = watch.Watch(entity, node())
+        for line in self.TABLE:
+            seen.line(line)
+        seen.tell_timing()
+        assert recorder.titles("note") == [
+            "stack.sh took 90 s in all, osc 60 s, wait_for_service 9 s"]
+
+
+class TestFailure:
+    def test_error_cause_and_journal_are_told_without_secrets(self, deployer):
+        entity = deployment(deployer)
+        password = entity.secret("service_password")
+        here = node({
+            "df -Pm": "rdeploy: failed unit: devstack@n-api.service\n",
+            "journalctl -q": f"\1devstack@n-api\nERROR login with {password} refused\n",
+        })
+        lines = [
+            "+ lib/nova:start_nova_api:985          :   run_process n-api x",
+            "[ERROR] /opt/stack/devstack/lib/nova:985 nova-api did not start",
+            "Error on exit",
+        ]
+        ended = Result("stack.sh", 1, "\n".join(lines), "", 1.0)
+        told = str(evidence.broken(entity, here, ended, lines))
+        assert "nova-api did not start" in told
+        assert "likely cause: " in told
+        assert "journal of devstack@n-api" in told
+        assert password not in told
+
+    def test_ended_from_outside_is_not_taken_for_an_error_of_its_own(self, deployer):
+        ended = Result("stack.sh", 255, "all well\n", "the server was restarted", 1.0)
+        told = evidence.broken(
+            deployment(deployer), node({"df -Pm": ""}), ended, ["all well"])
+        assert "the server was restarted" in told.brief
