@@ -137,7 +137,8 @@ def _foreign_container(shell: Shell, name: str) -> Iterator[None]:
 def start(shell: Shell, name: str) -> None:
     """Start a container; one that runs already is left as it is."""
     try:
-        shell.script(scripts.START, name)
+        # What makes a clone a node of its own is a part of its start.
+        shell.script(scripts.START, name, timeout_s=600)
     except CommandFailed as error:
         if error.status == 69:
             raise HostError(

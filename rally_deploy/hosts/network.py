@@ -48,20 +48,27 @@ remove_link() {
 }
 """
 
-#: Forwarding is switched on for as long as somebody of ours needs it; then it is as it was.
+#: Forwarding is switched on for as long as somebody of ours needs it; then it is as it was. So is
+#: the number of inotify instances: each container's systemd needs some, usually there are 128.
 FORWARDING = """
 forwarding=/run/rdeploy-ip_forward
+instances=/proc/sys/fs/inotify/max_user_instances
 use_forwarding() {
     mkdir -p $forwarding
     [ -e $forwarding/was ] || cat /proc/sys/net/ipv4/ip_forward >$forwarding/was
     : >"$forwarding/used-by-$1"
     echo 1 >/proc/sys/net/ipv4/ip_forward
+    if [ -w $instances ] && [ "$(cat $instances)" -lt 65536 ]; then
+        [ -e $forwarding/instances ] || cat $instances >$forwarding/instances
+        echo 65536 >$instances
+    fi
 }
 leave_forwarding() {
     rm -f "$forwarding/used-by-$1"
     [ -e $forwarding/was ] || return 0
     for user in $forwarding/used-by-*; do [ ! -e "$user" ] || return 0; done
     cat $forwarding/was >/proc/sys/net/ipv4/ip_forward
+    if [ -e $forwarding/instances ]; then cat $forwarding/instances >$instances; fi
     rm -rf $forwarding
 }
 """
