@@ -64,10 +64,11 @@ class DeployEngine(ResourceOwner):
     def clone_script(self) -> str:
         """What makes a clone of this deployment's server a node of its own.
 
-        A shell script that runs as root in each clone, at each boot, before any service of the
-        cloud starts. ``$1`` and ``$2`` are the old and the new host name, ``$3`` and ``$4`` the
-        old and the new address; on the first server itself they are equal. The host name, machine
-        id, SSH host keys and /etc/hosts are new already. It must be harmless when run again.
+        A shell script that runs as root in each clone, at each boot, before its init and so before
+        any service of the cloud; if it fails, the clone does not start. ``$1`` and ``$2`` are the
+        old and the new host name, ``$3`` and ``$4`` the old and the new address; on the first
+        server itself they are equal. The host name, machine id, SSH host keys and /etc/hosts are
+        new already. It must be harmless when run again.
         """
         return ""
 

@@ -251,6 +251,54 @@ def test_hosts_of_ours_go_before_the_nested_deployments_on_them(deployer, hosts,
     assert [n for n in World(world).names() if "packages" not in n] == []
 
 
+# Tunnels
+
+
+@pytest.fixture
+def relative(deployer, tmp_path):
+    """Containers on host one in another part of the tree than an LxcEngine on host two."""
+    world = str(tmp_path / "world")
+    parent = open_deployment(deployer, {
+        "type": "FakeEngine", "world": world,
+        "provider": {"type": "FakeProvider", "world": world},
+    })
+    parent.child("first", block_on(REMOTE[:1], world, nodes_per_server=1)).deploy()
+
+    def make(to):
+        return parent.child("second", block_on(
+            REMOTE[1:], world, nodes_per_server=1, start_lxc_network="10.1.9.0/24",
+            tunnel_to=[to], tunnel_type="vxlan"))
+
+    return make
+
+
+def test_tunnel_to_a_host_of_the_same_tree_has_both_ends_in_one_ledger(
+    relative, hosts, recorder
+):
+    second = relative("192.0.2.1")
+    second.deploy()
+    rows = second.ledger.alive("tunnel")
+    behind = {row.host.label: [net for net, _ in row.facts["routes"]] for row in rows}
+    assert behind == {"one": ["10.1.9.0/24"], "two": ["10.1.1.0/24"]}
+    # Each end's way is the other one's inner address.
+    ways = {row.facts["routes"][0][1] for row in rows}
+    assert len(ways) == len(rows) == 2
+    assert not [e for e in recorder.events if "to reach" in e.title]
+    second.destroy()
+    assert [name for name in hosts.things["one"] if "tunnel" in name] == []
+    assert hosts.things["two"] == set()
+
+
+def test_tunnel_to_a_host_outside_of_the_tree_is_told_what_is_to_be_done_there(
+    relative, recorder
+):
+    second = relative("203.0.113.9")
+    second.deploy()
+    assert [row.host.label for row in second.ledger.alive("tunnel")] == ["two"]
+    told = [e.title for e in recorder.events if "to reach" in e.title]
+    assert [text.splitlines()[0] for text in told] == ["on 203.0.113.9, to reach 10.1.9.0/24:"]
+
+
 # The config
 
 
