@@ -20,7 +20,7 @@ from tests.functional.hardware_nodes import hardware_nodes, way_out
 from tests.functional.sshd_hosts import sh
 
 pytestmark = [
-    pytest.mark.functional, pytest.mark.timeout(3600), pytest.mark.usefixtures("lxc", "sshd"),
+    pytest.mark.functional, pytest.mark.timeout(5400), pytest.mark.usefixtures("lxc", "sshd"),
 ]
 
 DEBIAN = {"distribution": "debian", "release": "bookworm"}
@@ -126,7 +126,7 @@ class Outside:
         return made["OS-EXT-SRV-ATTR:host"]
 
 
-def wait_for_event(rdeploy, title, running, timeout=1800):
+def wait_for_event(rdeploy, title, running, timeout=3000):
     end = time.monotonic() + timeout
     while title not in rdeploy("events", "many", check=False).stdout:
         assert running.poll() is None, running.stdout.read()
