@@ -233,6 +233,15 @@ def test_clone_that_is_no_node_of_its_own_is_told(made, hosts):
     assert "sed: no such file" in caught.value.details
 
 
+def test_forwarded_ports_of_the_host_lead_to_all_containers_and_go_with_them(made, hosts):
+    deployment = made(REMOTE[:1], forward_ssh=True)
+    deployment.deploy()
+    assert sorted((s.host, s.port) for s in deployment.servers()) == [
+        ("192.0.2.1", 1222), ("192.0.2.1", 1223), ("192.0.2.1", 1224)]
+    deployment.destroy()
+    assert hosts.things == {"one": set()}
+
+
 def test_memory_per_node_is_told_once(made, recorder):
     made().deploy()
     notes = [e.title for e in recorder.events if "memory" in e.title]
