@@ -94,7 +94,7 @@ def ours(here: Libvirtd, count: int, folder: Path) -> float:
     folder.mkdir()
     with open_deployer(folder, VirshProvider) as deployer:
         block = {"type": "VirshProvider", "connection": here.uri, "template_name": "tpl",
-                 "template_user": "root", "amount": count}
+                 "template_user": "root", "template_password": "none", "amount": count}
         entity = open_deployment(
             deployer, {"type": "FakeEngine", "world": "/nonexistent", "provider": block})
         provider = entity.provider(entity.config["provider"])

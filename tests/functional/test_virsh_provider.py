@@ -84,6 +84,17 @@ def test_two_clones_over_ssh_are_reached_and_have_disks_of_their_own(rig, here):
         assert here.ours() == []
 
 
+def test_clone_gets_our_key_by_the_disk_for_cloud_init(rig, here):
+    here.define("blank", "")
+    entity, provider = rig(template_name="blank", template_key="", memory_mb=96)
+    server = provider.create_servers()[0]
+    assert "PRIVATE KEY" in server.private_key
+    assert entity.ssh(server).run(["id", "-u"]).stdout == "0\n"
+    seed = next(path for path in here.pool.iterdir() if "-seed-" in path.name)
+    assert 'LABEL="cidata"' in sh("blkid", "-p", str(seed))
+    assert server.name.encode() in seed.read_bytes()
+
+
 def test_two_clones_with_one_address_are_told(rig, here):
     here.define("twins", f"{here.login} rdt.client=ff00000001")
     _, provider = rig(template_name="twins", amount=2, memory_mb=96, timeout_s=300)

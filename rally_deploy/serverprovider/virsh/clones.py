@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rally_deploy.errors import ResourceConflict
+from rally_deploy.model import Resource
 from rally_deploy.serverprovider.virsh.link import Hypervisor
 from rally_deploy.serverprovider.virsh.refusal import (
     NO_DOMAIN,
@@ -80,7 +81,6 @@ def require_running(hypervisor: Hypervisor, domain: Any, name: str) -> None:
     )
 
 
-def running_domain(hypervisor: Hypervisor, uuid: str) -> Any:
-    """The domain of this uuid; None if it is not there any more."""
-    return hypervisor.find(NO_DOMAIN, hypervisor.libvirt.lookupByUUIDString, uuid)
-
+def domain_of(hypervisor: Hypervisor, row: Resource) -> Any:
+    """The domain of a row; None if it is not there any more."""
+    return hypervisor.find(NO_DOMAIN, hypervisor.libvirt.lookupByUUIDString, row.facts["uuid"])

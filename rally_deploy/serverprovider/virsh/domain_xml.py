@@ -39,6 +39,7 @@ class Clone:
     vcpus: int | None = None
     network: str | None = None
     console_log: str = ""
+    seed: str = ""  # path of a disk that cloud-init is to read
 
 
 def definition(template: str, clone: Clone) -> str:
@@ -158,6 +159,24 @@ def _disks(devices: ET.Element, clone: Clone) -> None:
         if driver is None:
             driver = ET.SubElement(disk, "driver", {"name": "qemu"})
         driver.set("type", new.format)
+    if clone.seed:
+        _seed(devices, clone.seed)
+
+
+def _seed(devices: ET.Element, path: str) -> None:
+    """One more disk, on the bus of the first: there cloud-init's drivers find it."""
+    targets = [target_of(disk) for disk in devices.iterfind("disk")]
+    first = devices.find("disk/target")
+    bus = (first.get("bus") or "") if first is not None else ""
+    # IDE has room for four only, and CD drives are mostly behind the disks.
+    letters = "dcb" if bus == "ide" else "zyxwvutsrq"
+    prefix = (targets[0] if targets else "vda")[:-1]
+    free = next((f"{prefix}{c}" for c in letters if f"{prefix}{c}" not in targets), "vdz")
+    disk = ET.SubElement(devices, "disk", {"type": "file", "device": "disk"})
+    ET.SubElement(disk, "driver", {"name": "qemu", "type": "raw"})
+    ET.SubElement(disk, "source", {"file": path})
+    ET.SubElement(disk, "target", {"dev": free, **({"bus": bus} if bus else {})})
+    ET.SubElement(disk, "readonly")
 
 
 def _interfaces(devices: ET.Element, clone: Clone) -> None:

@@ -12,6 +12,7 @@ from rally_deploy.errors import RallyDeployError
 from rally_deploy.model import Server
 from rally_deploy.serverprovider.virsh import events, refusal, schema
 from rally_deploy.serverprovider.virsh.refusal import (
+    AUTH_FAILED,
     SYSTEM_ERROR,
     HypervisorError,
     HypervisorUnreachable,
@@ -136,6 +137,8 @@ def _open(way: Way, uri: str, config: Mapping[str, Any]) -> Hypervisor:
 
 def _cannot_open(way: Way, error: HypervisorError) -> HypervisorError:
     if isinstance(error, NotPermitted):
+        if error.code == AUTH_FAILED:
+            error.remedy = "check user and 'connection_password'; " + error.remedy
         return error
     if error.code == SYSTEM_ERROR and error.errno in _NOBODY_LISTENS:
         return _down(way, error.details)

@@ -121,6 +121,22 @@ def make_copy(
         return str(there.createXMLFrom(xml, source, 0).path())
 
 
+def make_file(hypervisor: Hypervisor, pool: str, name: str, content: bytes) -> str:
+    """A volume with this content; returns its path."""
+    there = active_pool(hypervisor, pool)
+    xml = _VOLUME.format(name=escape(name), capacity=len(content), allocation=len(content),
+                         format="raw", compat="", backing="")
+    with _making(hypervisor, pool, name, len(content)):
+        volume = there.createXML(xml, 0)
+        stream = hypervisor.libvirt.newStream(0)
+        volume.upload(stream, 0, len(content), 0)
+        rest = content
+        while rest:
+            rest = rest[stream.send(rest):]
+        stream.finish()
+        return str(volume.path())
+
+
 @contextlib.contextmanager
 def _making(hypervisor: Hypervisor, pool: str, name: str, needed: int) -> Any:
     try:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
-import uuid as uuids
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rally_deploy.errors import ResourceConflict
-from rally_deploy.model import Resource, ResourceState, Server
+from rally_deploy.model import Resource, Server
 from rally_deploy.serverprovider.base import ServerProvider
 from rally_deploy.serverprovider.virsh import schema
 from rally_deploy.serverprovider.virsh.way import parse
@@ -20,15 +16,11 @@ from rally_deploy.ssh import keys
 
 if TYPE_CHECKING:
     from rally_deploy.deployment import Deployment
-    from rally_deploy.serverprovider.virsh.domain_xml import Clone
+    from rally_deploy.serverprovider.virsh.addresses import Surroundings
     from rally_deploy.serverprovider.virsh.link import Hypervisor
-    from rally_deploy.serverprovider.virsh.reaching import Surroundings
-    from rally_deploy.serverprovider.virsh.template import Disk, Template
 
 #: How long a removal may take: what it meets half-made is waited for.
 _REMOVAL_S = 600.0
-
-VOLUME, CONSOLES, DOMAIN = "virsh_volume", "virsh_console_logs", "virsh_domain"
 
 
 class VirshProvider(ServerProvider):
@@ -58,37 +50,38 @@ class VirshProvider(ServerProvider):
         self, image_uuid: str | None = None, type_id: str | None = None, amount: int | None = None
     ) -> list[Server]:
         """Clones that let us in; those that are there already and work are kept."""
-        end = time.monotonic() + self.config["timeout_s"]
         try:
             clones, around = self.make_clones(amount or self.config["amount"])
-            return self._let_in(clones, around, end)
+            return self._let_in(clones, around, time.monotonic() + self.config["timeout_s"])
         finally:
             self.close()
 
     def make_clones(self, amount: int) -> tuple[list[Resource], Surroundings]:
         """Clones that run, and where their addresses come from."""
+        from rally_deploy.serverprovider.virsh.addresses import surroundings
         from rally_deploy.serverprovider.virsh.domain_xml import has_agent
-        from rally_deploy.serverprovider.virsh.reaching import surroundings
+        from rally_deploy.serverprovider.virsh.parts import Parts
+        from rally_deploy.serverprovider.virsh.removal import DOMAIN
         from rally_deploy.serverprovider.virsh.template import look
 
         step, numbers = self.deployment.step, range(amount)
         with step(f"connect to {parse(self.config['connection']).label}"):
             hypervisor = self._hypervisor
+        parts = Parts(self, hypervisor, self.config, self._host,
+                      lambda: keys.public_key(self._own_key()))
         with step(f"look at the template {self.config['template_name']}"):
-            self._drop_broken(numbers)
-            new = [n for n in numbers if str(n) not in self._rows(DOMAIN)]
+            parts.drop_broken(numbers)
+            there = parts.rows(DOMAIN)
+            new = [number for number in numbers if str(number) not in there]
             template = look(hypervisor, self.config, bool(new))
-            self._require_space(template, new)
+            parts.require_space(template, new)
         with step(f"make the disks of {amount} clones"):
-            wanted = [(n, disk) for n in numbers for disk in template.disks]
-            self.deployment.each(partial(self._volume, template), wanted)
-            pool, mark, folder = self._consoles(template)
+            parts.disks(template, numbers)
+            consoles = parts.consoles(template)
         with step(f"define and start {amount} clones"):
-            make = partial(self._domain, template, folder, mark, self._rows(VOLUME),
-                           frozenset(self._rows(DOMAIN)))
-            rows = self.deployment.each(make, numbers)
-        return rows, surroundings(
-            hypervisor, template.networks[0], has_agent(template.xml), pool, mark)
+            rows = parts.domains(template, consoles, numbers)
+        return rows, surroundings(hypervisor, template.networks[0], has_agent(template.xml),
+                                  consoles.pool, consoles.mark)
 
     @property
     def _hypervisor(self) -> Hypervisor:
@@ -115,132 +108,22 @@ class VirshProvider(ServerProvider):
         way = parse(self.config["connection"])
         return host_of(way, self.config) if way.host else None
 
-    def _rows(self, kind: str) -> dict[str, Resource]:
-        return {row.key: row for row in self.deployment.ledger.alive(kind)}
-
-    def _drop_broken(self, numbers: Iterable[int]) -> None:
-        """Remove what an earlier run has left half-made; it is made anew, with new disks."""
-        from rally_deploy.serverprovider.virsh.clones import running_domain
-
-        domains, volumes = self._rows(DOMAIN), self._rows(VOLUME)
-
-        def drop(number: int) -> None:
-            row = domains.get(str(number))
-            if row is None or (row.state is ResourceState.LIVE
-                               and running_domain(self._hypervisor, row.facts["uuid"])):
-                return
-            own = [v for key, v in volumes.items() if key.startswith(f"{number}-")]
-            for one in [row, *own]:
-                self.deployment.ledger.release(one, self.delete)
-
-        self.deployment.each(drop, [n for n in numbers if str(n) in domains])
-
-    def _require_space(self, template: Template, numbers: Sequence[int]) -> None:
-        from rally_deploy.serverprovider.virsh import pools
-
-        there, needed = self._rows(VOLUME), dict[str, int]()
-        for disk in template.disks:
-            missing = sum(f"{n}-{disk.target}" not in there for n in numbers)
-            each = disk.allocation if self.config["clone"] == "copy" else pools.OVERLAY_BYTES
-            needed[disk.pool] = needed.get(disk.pool, 0) + missing * each
-        for pool, size in needed.items():
-            pools.require_space(self._hypervisor, pool, size)
-
-    # The parts
-
-    def _volume(self, template: Template, wanted: tuple[int, Disk]) -> Resource:
-        from rally_deploy.serverprovider.virsh import pools
-
-        number, disk = wanted
-        key = f"{number}-{disk.target}"
-
-        def make(row: Resource) -> Mapping[str, Any]:
-            what = (self._hypervisor, disk.pool, row.name, disk.path, disk.format, disk.capacity)
-            if self.config["clone"] == "copy":
-                return {"path": pools.make_copy(*what, disk.allocation)}
-            return {"path": pools.make_overlay(*what)}
-
-        # A volume has no metadata. Its name, which nobody else can have chosen, is our mark.
-        name = self.deployment.ledger.name(f"{key}-{secrets.token_hex(4)}")
-        return self.create(VOLUME, key, make, name=name, on=self._host,
-                           facts={"pool": disk.pool})
-
-    def _consoles(self, template: Template) -> tuple[str, str, str]:
-        """(pool, mark, folder) of the console logs, which the domains' starts will make."""
-        from rally_deploy.serverprovider.virsh import pools
-
-        pool, mark = template.disks[0].pool, f"console-{secrets.token_hex(4)}"
-        with self._hypervisor.doing(f"look at the pool {pool}"):
-            shown = pools.info_of(pools.active_pool(self._hypervisor, pool))
-        if shown.kind not in pools.OF_FILES:
-            return "", "", ""
-        row = self.create(
-            CONSOLES, "consoles", lambda row: None, name=self.deployment.ledger.name(mark),
-            on=self._host, facts={"pool": pool, "mark": mark, "folder": shown.path})
-        return row.facts["pool"], row.facts["mark"], row.facts["folder"]
-
-    def _domain(
-        self, template: Template, folder: str, mark: str, volumes: Mapping[str, Resource],
-        known: Collection[str], number: int,
-    ) -> Resource:
-        from rally_deploy.serverprovider.virsh import clones
-        from rally_deploy.serverprovider.virsh.domain_xml import definition
-
-        key = str(number)
-
-        def make(row: Resource) -> None:
-            clone = self._clone(template, row, volumes)
-            if folder:
-                clone = replace(clone, console_log=f"{folder}/{row.name}-{mark}.log")
-            try:
-                domain = clones.define(
-                    self._hypervisor, definition(template.xml, clone), row.name)
-            except ResourceConflict:
-                self.deployment.ledger.forget(row)
-                raise
-            clones.start(self._hypervisor, domain, row.name)
-
-        facts = {"uuid": str(uuids.uuid4()), "macs": [_mac() for _ in range(template.interfaces)]}
-        row = self.create(DOMAIN, key, make, on=self._host, facts=facts)
-        if key in known:
-            domain = clones.running_domain(self._hypervisor, row.facts["uuid"])
-            clones.start(self._hypervisor, domain, row.name)
-        return row
-
-    def _clone(
-        self, template: Template, row: Resource, volumes: Mapping[str, Resource]
-    ) -> Clone:
-        from rally_deploy.serverprovider.virsh.domain_xml import Clone, NewDisk
-
-        config = self.config
-
-        def new(disk: Disk) -> NewDisk:
-            path = volumes[f"{row.key}-{disk.target}"].facts["path"]
-            if config["clone"] == "overlay":
-                return NewDisk(path, "qcow2")
-            return NewDisk(path, disk.format if disk.files else "raw", block=not disk.files)
-
-        return Clone(
-            row.name, row.facts["uuid"], row.facts["macs"],
-            {disk.target: new(disk) for disk in template.disks}, self.deployment.uuid,
-            self.deployment.name, config.get("memory_mb"), config.get("vcpus"),
-            config.get("network"),
-        )
+    def _own_key(self) -> str:
+        return self.deployment.secret("ssh_private_key", keys.make_private_key)
 
     # Clones that run
 
     def _let_in(
         self, rows: Sequence[Resource], around: Surroundings, end: float
     ) -> list[Server]:
-        from rally_deploy.serverprovider.virsh.clones import running_domain
-        from rally_deploy.serverprovider.virsh.reaching import Running, await_addresses
+        from rally_deploy.serverprovider.virsh.addresses import Running, await_addresses
+        from rally_deploy.serverprovider.virsh.clones import domain_of
 
         def left_s() -> float:
             return max(end - time.monotonic(), 1.0)
 
         running = [
-            Running(row.name, running_domain(self._hypervisor, row.facts["uuid"]),
-                    row.facts["macs"])
+            Running(row.name, domain_of(self._hypervisor, row), row.facts["macs"])
             for row in rows
         ]
         with self.deployment.step("wait for their addresses"):
@@ -261,15 +144,18 @@ class VirshProvider(ServerProvider):
 
     def _ready(self, server: Server, around: Surroundings, timeout_s: float) -> Server:
         """The server as it is to be used from now on: by key where it takes one of ours."""
-        from rally_deploy.serverprovider.virsh.reaching import place_key, wait_for_login
+        from rally_deploy.serverprovider.virsh.logins import place_key, wait_for_login
 
-        wait_for_login(self.deployment, self._hypervisor, server, around, timeout_s)
-        private = None
+        ways = [server]
+        if not server.key and not server.password:
+            # By cloud-init if the template has it, else as the user of this machine logs in.
+            ways = [replace(server, private_key=self._own_key()), server]
+        server = wait_for_login(self.deployment, self._hypervisor, ways, around, timeout_s)
         if server.password and not server.key:
-            own = self.deployment.secret("ssh_private_key", keys.make_private_key)
+            own = self._own_key()
             if place_key(self.deployment, server, keys.public_key(own)):
-                private = own
-        return replace(server, private_key=private, become=server.user != "root")
+                server = replace(server, private_key=own)
+        return replace(server, become=server.user != "root")
 
     # The end
 
@@ -287,7 +173,3 @@ class VirshProvider(ServerProvider):
 
         remove(self._hypervisor, resource, self.deployment.uuid, wait)
 
-
-def _mac() -> str:
-    """A MAC of QEMU's own range."""
-    return "52:54:00:" + ":".join(f"{byte:02x}" for byte in secrets.token_bytes(3))

@@ -43,7 +43,9 @@ SCHEMA: Mapping[str, Any] = {
         },
         "template_key": {
             "type": "string", "x-empty-is-absent": True,
-            "description": "private key file that the template lets in" + _FILE,
+            "description": "private key file that the template lets in (default without a "
+                           "password: a key of the deployment's own, handed over by cloud-init; "
+                           "else the user's agent and keys)" + _FILE,
         },
         "amount": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 1,
                    "description": "how many clones"},

@@ -123,6 +123,14 @@ def test_disk_on_a_device_becomes_a_block_disk():
     assert disk.find("driver").get("type") == "raw"
 
 
+def test_disk_for_cloud_init_goes_behind_the_others_on_their_bus():
+    seed = made(seed="/pool/seed").findall("devices/disk")[-1]
+    assert seed.find("source").get("file") == "/pool/seed"
+    assert seed.find("target").attrib == {"dev": "vdz", "bus": "virtio"}
+    assert seed.find("readonly") is not None
+    assert len(made().findall("devices/disk")) == 3
+
+
 def test_only_disks_of_its_own_are_cloned():
     assert [target_of(disk) for disk in disks_of(TEMPLATE)] == ["vda"]
 

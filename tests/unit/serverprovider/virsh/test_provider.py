@@ -4,7 +4,7 @@ import pytest
 
 from rally_deploy.errors import AuthenticationFailed, EachFailed, ResourceConflict
 from rally_deploy.model import ResourceState
-from rally_deploy.serverprovider.virsh import VirshProvider, reaching
+from rally_deploy.serverprovider.virsh import VirshProvider, addresses, logins
 from rally_deploy.serverprovider.virsh.domain_xml import TAG
 from rally_deploy.serverprovider.virsh.refusal import (
     AddressShared,
@@ -269,13 +269,13 @@ class StandIn:
 
 def running(name, mac, address, **state):
     entry = {"vnet0": {"hwaddr": mac, "addrs": [{"addr": address, "prefix": 24, "type": 0}]}}
-    return reaching.Running(name, Addresses(name, entry if address else {}, **state), [mac])
+    return addresses.Running(name, Addresses(name, entry if address else {}, **state), [mac])
 
 
 def wait_for(rig, clones, leases=True, timeout_s=0.1):
     entity, _ = rig()
-    around = reaching.Surroundings("lan", leases=leases)
-    return reaching.await_addresses(entity, StandIn(), clones, around, timeout_s)
+    around = addresses.Surroundings("lan", leases=leases)
+    return addresses.await_addresses(entity, StandIn(), clones, around, timeout_s)
 
 
 def test_two_clones_with_one_address_are_told_with_the_machine_id(rig):
@@ -315,7 +315,7 @@ def test_halted_clone_on_a_full_pool_is_told(rig):
 
 
 def test_wrong_password_ends_and_names_what_to_check(rig, shells, monkeypatch):
-    monkeypatch.setattr(reaching, "_REFUSED_FOR_S", 0.0)
+    monkeypatch.setattr(logins, "_REFUSED_FOR_S", 0.0)
 
     def refuse(server, command):
         raise AuthenticationFailed(server, "user root cannot log in")
@@ -338,10 +338,10 @@ def test_address_is_of_the_first_interface_and_rather_ipv4():
         "eth1": entry(macs[1], "10.0.1.7"), "eth0": entry(macs[0], "fe80::1", "2001:db8::7"),
         "agent": {"hwaddr": macs[0], "addrs": None},
     }
-    assert reaching.best_address(found, macs) == "10.0.1.7"
+    assert addresses.best_address(found, macs) == "10.0.1.7"
     found["eth0"] = entry(macs[0], "169.254.1.1", "10.0.0.7")
-    assert reaching.best_address(found, macs) == "10.0.0.7"
-    assert reaching.best_address(found, ["52:54:00:00:00:09"]) == ""
+    assert addresses.best_address(found, macs) == "10.0.0.7"
+    assert addresses.best_address(found, ["52:54:00:00:00:09"]) == ""
 
 
 def test_rows_are_live_with_their_facts(rig):

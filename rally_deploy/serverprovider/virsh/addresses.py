@@ -1,30 +1,20 @@
-"""From a clone that runs to one that lets us in: addresses, consoles, logins."""
+"""The addresses of clones that run, and what their consoles said if they have none."""
 
 from __future__ import annotations
 
 import ipaddress
-import time
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rally_deploy.errors import (
-    AuthenticationFailed,
-    CommandFailed,
-    CommandTimeout,
-    ConnectionLost,
-    Unreachable,
-    WaitTimeout,
-)
-from rally_deploy.model import Server
+from rally_deploy.errors import WaitTimeout
 from rally_deploy.serverprovider.virsh.clones import require_running
 from rally_deploy.serverprovider.virsh.link import Hypervisor
 from rally_deploy.serverprovider.virsh.pools import active_pool, refresh
 from rally_deploy.serverprovider.virsh.refusal import (
     NO_VOLUME,
     AddressShared,
-    CloneFailed,
     HypervisorError,
     LinkLost,
     NoAddress,
@@ -37,17 +27,7 @@ if TYPE_CHECKING:
 #: Where libvirt can look: the leases of its own network, the agent in the guest, the host's ARP.
 _LEASE, _AGENT, _ARP = 0, 1, 2
 
-#: A guest may listen before it knows its user's key; one that goes on refusing will for ever.
-_REFUSED_FOR_S = 60.0
-
 _WIDTH = 8
-
-_PLACE_KEY = """
-umask 077
-mkdir -p "$HOME/.ssh"
-file=$HOME/.ssh/authorized_keys
-grep -qxF -- "$1" "$file" 2>/dev/null || printf '%s\\n' "$1" >>"$file"
-"""
 
 
 @dataclass(frozen=True)
@@ -213,48 +193,3 @@ def console_of(hypervisor: Hypervisor, pool: str, name: str, mark: str) -> str:
         return ""
     lines = [line.rstrip() for line in text.decode(errors="replace").splitlines()]
     return "\n".join(["its console:", *[line for line in lines if line][-15:]])
-
-
-def wait_for_login(
-    deployment: Deployment, hypervisor: Hypervisor, server: Server, around: Surroundings,
-    timeout_s: float,
-) -> None:
-    """Return once the clone lets us in; CloneFailed or AuthenticationFailed if it does not."""
-    shell = deployment.ssh(server)
-    refused: list[float] = []
-
-    def let_in() -> bool:
-        try:
-            return shell.run(["true"], quiet=True).ok
-        except AuthenticationFailed:
-            refused.append(time.monotonic())
-            if refused[-1] - refused[0] > _REFUSED_FOR_S:
-                raise
-            return False
-
-    try:
-        deployment.wait(
-            let_in, timeout_s, f"a login on {server.name} as {server.user} at {server.host}",
-            interval_s=1.0, tolerate=(Unreachable, ConnectionLost, CommandTimeout),
-        )
-    except AuthenticationFailed as error:
-        error.remedy = "check 'template_user', and that the template lets that user in with " \
-                       "'template_key' or 'template_password' (PasswordAuthentication of its sshd)"
-        raise
-    except WaitTimeout as error:
-        console = console_of(hypervisor, around.pool, server.name, around.mark)
-        raise CloneFailed(
-            error.brief, "\n".join(filter(None, [error.details, console])),
-            "does sshd start in the template, and do its host keys get made? is the clone's "
-            "network reached from here? then 'rdeploy resume'",
-        ) from error
-
-
-def place_key(deployment: Deployment, server: Server, public: str) -> bool:
-    """Have the clone let in this key, too; False with a note if its user cannot do that."""
-    try:
-        deployment.ssh(server).script(_PLACE_KEY, public, quiet=True)
-    except CommandFailed as error:
-        deployment.note(f"no key of ours could be put there: {error}", server, warning=True)
-        return False
-    return True
