@@ -56,9 +56,10 @@ class MotoCloud:
 
     @property
     def driver_args(self):
+        # Its first answer takes long on a busy machine: it loads all that it knows.
         return {
             "key": "an-account", "secret": "a-secret-of-moto", "region": "eu-central-1",
-            "host": "127.0.0.1", "port": self.port, "secure": False,
+            "host": "127.0.0.1", "port": self.port, "secure": False, "timeout": 300,
         }
 
     def driver(self):
@@ -77,12 +78,14 @@ class MotoCloud:
         end = time.monotonic() + 120
         while True:
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/moto-api/", timeout=5):
-                    return self
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/moto-api/", timeout=9):
+                    break
             except OSError:
                 assert self._process.poll() is None, self._log.read_text()
                 assert time.monotonic() < end, self._log.read_text()
                 time.sleep(0.2)
+        self.all()
+        return self
 
     def __exit__(self, *_):
         os.kill(self._process.pid, signal.SIGTERM)
