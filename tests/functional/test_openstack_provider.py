@@ -215,7 +215,7 @@ def test_service_that_stays_away_ends_clearly_at_the_deadline(cloud, made):
     assert cloud.things() == before
 
 
-@pytest.mark.parametrize("point", [7, 20, 33, 38, 42, 45, 48, 52, 56, 60])
+@pytest.mark.parametrize("point", [7, 14, 19, 22, 25, 28, 31, 34, 37, 40])
 def test_kill_at_a_call_to_the_cloud_then_destroy_leaves_nothing(cloud, clean, tmp_path, point):
     """Odd points are before a request, even ones behind it."""
     key = cloud.client.nova.keypairs.create(f"rd-somebody-elses-{point}")
@@ -234,7 +234,7 @@ def test_kill_then_resume_makes_one_server(cloud, clean, tmp_path):
     whole = Whole(tmp_path / "resumed", cloud.block(floating_network="public"))
     before = cloud.things()
     try:
-        assert whole.rdeploy.killed(48, "create", "--name", "it", "--file", whole.file)
+        assert whole.rdeploy.killed(32, "create", "--name", "it", "--file", whole.file)
         whole.rdeploy("resume", "it")
         new = {kind: len(found) - len(before[kind]) for kind, found in cloud.things().items()}
         assert new == {**dict.fromkeys(new, 1), "images": 0}

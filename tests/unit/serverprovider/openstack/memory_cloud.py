@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import socket
+import ssl
 import threading
 import time
 import uuid
@@ -62,7 +63,8 @@ class Fault:
 class MemoryCloud:
     """Its things, each a dict as the API shows it."""
 
-    def __init__(self):
+    def __init__(self, certificate=None):
+        """With a file of a certificate and its key it speaks HTTPS."""
         self.lock = threading.RLock()
         self.asked, self.faults = [], []
         self.users = {"admin": "sesame"}
@@ -95,7 +97,12 @@ class MemoryCloud:
         Handler.cloud = cloud
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
-        self.root = f"http://127.0.0.1:{self._http.server_address[1]}"
+        scheme = "http"
+        if certificate:
+            scheme, context = "https", ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
+        self.root = f"{scheme}://127.0.0.1:{self._http.server_address[1]}"
         self._thread = threading.Thread(
             target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
@@ -131,7 +138,7 @@ class MemoryCloud:
         return f"192.0.2.{self.address % 250 + 1}"
 
     def answer(self, method, path, query, body, token):
-        if not path.endswith("/auth/tokens") and token not in self.tokens:
+        if not path.startswith("/identity/") and token not in self.tokens:
             raise Refuse(401, "no such token")
         for asked, pattern, function in ROUTES:
             found = pattern.match(path)
@@ -214,7 +221,13 @@ class _Handler(BaseHTTPRequestHandler):
             pass  # the client was killed
 
 
-# Keystone
+# Keystone: as in real life nothing of it needs a token to be discovered.
+
+@route("GET", "/identity/v3/?")
+def keystone_version(cloud, query, body):
+    link = {"rel": "self", "href": f"{cloud.root}/identity/v3/"}
+    return 200, {"version": {"id": "v3.14", "status": "stable", "links": [link]}}
+
 
 @route("POST", "/identity/v3/auth/tokens")
 def make_token(cloud, query, body):
