@@ -97,7 +97,7 @@ def test_clone_gets_our_key_by_the_disk_for_cloud_init(rig, here):
 
 def test_two_clones_with_one_address_are_told(rig, here):
     here.define("twins", f"{here.login} rdt.client=ff00000001")
-    _, provider = rig(template_name="twins", amount=2, memory_mb=96, timeout_s=300)
+    _, provider = rig(template_name="twins", amount=2, memory_mb=96, timeout_s=240)
     with pytest.raises(refusal.CloneFailed) as caught:
         provider.create_servers()
     assert isinstance(caught.value, refusal.AddressShared), caught.value
@@ -293,7 +293,8 @@ def test_create_killed_at_many_points_destroy_leaves_nothing(killable, here, tmp
     assert "no address" in done.stdout + done.stderr
     rdeploy("destroy", "counted", "--yes")
     points = int(counted.read_text())
-    chosen = sorted({1 + n * (points - 2) // 8 for n in range(9)})
+    # How often the addresses are asked for at the end depends on the time that it takes.
+    chosen = sorted({1 + n * (points * 3 // 4) // 8 for n in range(9)})
     try:
         for point in chosen:
             name = f"killed-{point}"
@@ -310,12 +311,13 @@ def test_create_killed_at_many_points_destroy_leaves_nothing(killable, here, tmp
 def test_destroy_killed_in_the_middle_then_destroy_leaves_nothing(killable, here, tmp_path):
     rdeploy, config = killable
     rdeploy("create", "--name", "it", "--file", config, check=False)
-    assert len([name for name in here.ours() if name in here.domains()]) == 2
+    short = rdeploy.json("list", "--all")[0]["uuid"][:8]
+    assert len([name for name in here.domains() if name.startswith(f"rd-{short}-")]) == 2
     for point in (6, 15):
         done = killed(rdeploy, "destroy", "it", "--yes", RDEPLOY_TEST_KILL_AT=str(point))
         assert done.returncode == -signal.SIGKILL
     rdeploy("destroy", "it", "--yes")
-    assert here.ours() == []
+    assert not [name for name in here.ours() if short in name]
 
 
 def test_each_failure_of_many_is_told(rig, here):

@@ -80,7 +80,9 @@ def await_addresses(
         pending = [clone for clone in clones if clone.name not in found]
         for clone, address in zip(pending, deployment.each(one, pending, _WIDTH), strict=True):
             if address in found.values():
-                raise _shared(address, [n for n, a in found.items() if a == address], clone.name)
+                other = next(name for name, known in found.items() if known == address)
+                raise _shared(f"the clones {other} and {clone.name} both have the address "
+                              f"{address}")
             if address:
                 found[clone.name] = address
         return len(found) == len(clones)
@@ -89,17 +91,47 @@ def await_addresses(
         deployment.wait(all_have_one, timeout_s, "addresses of the clones")
     except WaitTimeout as error:
         missing = [clone.name for clone in clones if clone.name not in found]
+        owner = _of_one_identity(hypervisor, clones, found, around)
+        if owner:
+            raise _shared(
+                f"{', '.join(missing)}: no address within {timeout_s:g} s; {owner} seems to have "
+                f"taken it over, {found[owner]}"
+            ) from error
         raise _none(hypervisor, missing, found, around, timeout_s) from error
     return found
 
 
-def _shared(address: str, others: Sequence[str], name: str) -> AddressShared:
+def _shared(what: str) -> AddressShared:
     return AddressShared(
-        f"the clones {others[0]} and {name} both have the address {address}",
-        "the template's /etc/machine-id was copied with its disk, and DHCP knows a machine by it",
+        what,
+        "an /etc/machine-id that is copied with the template's disk does that: DHCP knows a "
+        "machine by it",
         "in the template: 'truncate -s 0 /etc/machine-id', remove /var/lib/dbus/machine-id, shut "
         "it down; then destroy this deployment and create it again",
     )
+
+
+def _of_one_identity(
+    hypervisor: Hypervisor, clones: Sequence[Running], found: Mapping[str, str],
+    around: Surroundings,
+) -> str:
+    """The clone whose lease is not by its MAC, so that others may have got the same; or empty.
+
+    The last who asks takes such a lease over, mostly before it is seen in the hands of another.
+    """
+    import libvirt
+
+    macs = {mac: clone.name for clone in clones if clone.name in found for mac in clone.macs}
+    try:
+        leases = hypervisor.libvirt.networkLookupByName(around.network).DHCPLeases() \
+            if around.leases else []
+    except libvirt.libvirtError:
+        return ""
+    for lease in leases:
+        mac, identity = (lease.get("mac") or "").lower(), (lease.get("clientid") or "").lower()
+        if mac in macs and identity and not identity.endswith(mac):
+            return macs[mac]
+    return ""
 
 
 def _none(

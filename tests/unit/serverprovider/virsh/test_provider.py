@@ -259,6 +259,17 @@ class StandIn:
     class way:
         uri = label = "qemu:///system"
 
+    class libvirt:
+        leases = []
+
+        @classmethod
+        def networkLookupByName(cls, name):
+            return cls
+
+        @classmethod
+        def DHCPLeases(cls):
+            return cls.leases
+
     def alive(self):
         return True
 
@@ -294,6 +305,21 @@ def test_network_without_dhcp_is_told(rig):
 def test_guest_that_asks_for_no_address_is_named_and_the_others_are_not(rig):
     clones = [running("a", "52:54:00:00:00:01", ""), running("b", "52:54:00:00:00:02", "10.0.0.9")]
     with pytest.raises(NoAddress, match="^a: no address within") as caught:
+        wait_for(rig, clones)
+    assert "machine-id" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("identity", "error"), [
+    ("01:52:54:00:00:00:02", NoAddress),
+    ("ff:56:50:4d:98:00:02:00:00:ab:11:01:02:03:04", AddressShared),
+])
+def test_lease_that_is_not_by_mac_tells_who_took_the_address_over(
+    rig, monkeypatch, identity, error
+):
+    lease = {"mac": "52:54:00:00:00:02", "ipaddr": "10.0.0.9", "clientid": identity}
+    monkeypatch.setattr(StandIn.libvirt, "leases", [lease])
+    clones = [running("a", "52:54:00:00:00:01", ""), running("b", "52:54:00:00:00:02", "10.0.0.9")]
+    with pytest.raises(error, match="^a: no address within") as caught:
         wait_for(rig, clones)
     assert "machine-id" in caught.value.remedy
 
