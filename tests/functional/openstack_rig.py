@@ -61,6 +61,16 @@ class RealCloud:
         found = self.client.glance.images.list(filters={"name": "rdeploy-guest"})
         return str(next(iter(found))["id"])
 
+    def foreign_key(self, name: str) -> str:
+        """A key pair that no deployment has made; a busy cloud's lost answers do not matter."""
+        pairs = self.client.nova.keypairs
+
+        def look() -> Any:
+            return next((pair for pair in pairs.list() if pair.name == name), None)
+
+        self.client.once(lambda: pairs.create(name), look, 5.0)
+        return name
+
     def things(self) -> dict[str, list[str]]:
         """All in the project that a provider could have made."""
         client = self.client

@@ -166,7 +166,7 @@ def test_server_without_a_host_tells_novas_fault_and_is_made_anew(cloud, made):
 def test_foreign_key_pair_of_our_name_is_named_and_left(cloud, made):
     entity, provider = made()
     name = f"rd-{entity.record.short}-key"
-    cloud.client.nova.keypairs.create(name)
+    cloud.foreign_key(name)
     try:
         with pytest.raises(ResourceConflict, match=name):
             provider.create_servers()
@@ -180,7 +180,7 @@ POSTS = ("/os-keypairs$", "/security-groups$", "/security-group-rules$", "/float
 ACTS = ("cut after", 503, "cut before", 429, 500, 401, 409, 1.5)
 
 
-@pytest.mark.parametrize("turn", [0, 2, 3, 5])
+@pytest.mark.parametrize("turn", [0, 3, 5])
 def test_faults_of_every_post_make_no_double_and_no_leak(cloud, made, tmp_path, turn):
     file = tmp_path / "own.raw"
     file.write_bytes(os.urandom(100_000))
@@ -215,19 +215,19 @@ def test_service_that_stays_away_ends_clearly_at_the_deadline(cloud, made):
     assert cloud.things() == before
 
 
-@pytest.mark.parametrize("point", [7, 14, 19, 22, 25, 28, 31, 34, 37, 40])
+@pytest.mark.parametrize("point", [9, 19, 22, 25, 28, 31, 34, 38])
 def test_kill_at_a_call_to_the_cloud_then_destroy_leaves_nothing(cloud, clean, tmp_path, point):
     """Odd points are before a request, even ones behind it."""
-    key = cloud.client.nova.keypairs.create(f"rd-somebody-elses-{point}")
+    key = cloud.foreign_key(f"rd-somebody-elses-{point}")
     whole = Whole(tmp_path / str(point), cloud.block(floating_network="public"))
     try:
         killed = whole.rdeploy.killed(
             point, "create", "--name", "it", "--file", whole.file)
         whole.destroy()
         assert killed
-        assert key.name in cloud.things()["key pairs"]
+        assert key in cloud.things()["key pairs"]
     finally:
-        cloud.client.nova.keypairs.delete(key.name)
+        cloud.client.nova.keypairs.delete(key)
 
 
 def test_kill_then_resume_makes_one_server(cloud, clean, tmp_path):

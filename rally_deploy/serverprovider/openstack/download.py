@@ -21,7 +21,7 @@ _CHUNK = 1 << 20
 _TIMEOUT_S = 60.0
 
 #: Of hexadecimal digits: which digest has so many.
-_ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
+_ALGORITHMS = {32: "md5", 64: "sha256", 128: "sha512"}
 
 
 class BadImage(RallyDeployError):

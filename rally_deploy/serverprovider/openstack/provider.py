@@ -55,9 +55,9 @@ class OpenStackProvider(CloudParts):
         self, image_uuid: str | None = None, type_id: str | None = None, amount: int | None = None
     ) -> list[Server]:
         """Servers that let us in; those that are there already and work are kept."""
-        self._patience.begin(self.config["timeout_s"])
         from rally_deploy.serverprovider.openstack import waiting
 
+        self._patience.begin(self.config["timeout_s"])
         deployment, step, uuid = self.deployment, self.deployment.step, self.deployment.uuid
         for path, text in self.config_warnings(self.config):
             deployment.note(f"{path}: {text}", warning=True)

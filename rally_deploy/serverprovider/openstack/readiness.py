@@ -19,6 +19,8 @@ from rally_deploy.serverprovider.openstack.refusal import Patience, ServerFailed
 if TYPE_CHECKING:
     from rally_deploy.deployment import Deployment
 
+_TRY_S = 30.0
+
 # Three generations of cloud-init: with JSON, with a status, with a result file only. Its status
 # command may say "error" while it is still at work, and of itself never ends if it hangs.
 _CLOUD_INIT = r"""
@@ -44,13 +46,13 @@ def wait_for_login(
     timeout_s = patience.left_s
     try:
         deployment.wait(
-            lambda: shell.run(["true"], quiet=True).ok, timeout_s,
+            lambda: shell.run(["true"], quiet=True, timeout_s=_TRY_S).ok, timeout_s,
             f"a login on {server.name} as {server.user} at {server.host}", interval_s=1.0,
             tolerate=(Unreachable, ConnectionLost, AuthenticationFailed, CommandTimeout),
         )
     except WaitTimeout as error:
-        if not error.details and "not within" not in error.brief:
-            raise
+        if patience.left_s > 0:
+            raise  # the time limit of the whole command, which tells itself
         raise ServerFailed(
             error.brief, "\n".join(filter(None, [error.details, console()])),
             "is its address reachable from here, and port 22 open in its security group? "

@@ -59,6 +59,7 @@ def test_every_form_of_an_image_is_taken(image):
     ({"password": None}, "password", "'password' is missing; or give 'cloud'"),
     ({"auth_url": "example.com"}, "auth_url", "must be like http://HOST:5000/v3"),
     ({"image": {"checksum": "xyz"}}, "image.checksum", "it must be an md5"),
+    ({"image": {"checksum": "0" * 40}}, "image.checksum", "it must be an md5"),
     ({"image": {"checksum": "sha256:" + "0" * 32}}, "image.checksum", "are a md5, not a sha256"),
     ({"image": {"url": "http://h/x", "checksum": "0" * 32, "name": "x"}}, "image.format",
      "needs 'format' too"),
