@@ -23,9 +23,10 @@ BRANCH = "stable/2026.1"
 #: Commits that are kept: pbr looks for the last tag among them.
 DEPTH = 60
 
-LINK = "rdtgit"
-ADDRESS = "198.18.77.1"
-GIT_BASE = f"git://{ADDRESS}"
+#: Two runs at the same time have addresses of their own.
+_NUMBER = os.getpid() % 250
+LINK = f"rdtgit{_NUMBER}"
+ADDRESS = f"198.18.{_NUMBER}.1"
 
 
 def found():
@@ -79,7 +80,7 @@ def commit(branch=BRANCH):
 
 
 class Served:
-    """``with Served(folder):`` git answers at ``GIT_BASE`` to every container of this machine."""
+    """``with Served(folder):`` git answers at this address to every container of this machine."""
 
     def __init__(self, folder, link=LINK, address=ADDRESS):
         self.folder, self.link, self.address = folder, link, address
