@@ -90,14 +90,10 @@ def await_addresses(
     try:
         deployment.wait(all_have_one, timeout_s, "addresses of the clones")
     except WaitTimeout as error:
+        _require_own_leases(hypervisor, clones, around)
         missing = [clone.name for clone in clones if clone.name not in found]
-        owner = _of_one_identity(hypervisor, clones, found, around)
-        if owner:
-            raise _shared(
-                f"{', '.join(missing)}: no address within {timeout_s:g} s; {owner} seems to have "
-                f"taken it over, {found[owner]}"
-            ) from error
         raise _none(hypervisor, missing, found, around, timeout_s) from error
+    _require_own_leases(hypervisor, clones, around)
     return found
 
 
@@ -111,27 +107,31 @@ def _shared(what: str) -> AddressShared:
     )
 
 
-def _of_one_identity(
-    hypervisor: Hypervisor, clones: Sequence[Running], found: Mapping[str, str],
-    around: Surroundings,
-) -> str:
-    """The clone whose lease is not by its MAC, so that others may have got the same; or empty.
-
-    The last who asks takes such a lease over, mostly before it is seen in the hands of another.
-    """
+def _require_own_leases(
+    hypervisor: Hypervisor, clones: Sequence[Running], around: Surroundings
+) -> None:
+    """AddressShared if a clone has lost its lease to another one that DHCP takes for the same."""
     import libvirt
 
-    macs = {mac: clone.name for clone in clones if clone.name in found for mac in clone.macs}
+    if not around.leases:
+        return
     try:
-        leases = hypervisor.libvirt.networkLookupByName(around.network).DHCPLeases() \
-            if around.leases else []
+        found = hypervisor.libvirt.networkLookupByName(around.network).DHCPLeases()
     except libvirt.libvirtError:
-        return ""
-    for lease in leases:
-        mac, identity = (lease.get("mac") or "").lower(), (lease.get("clientid") or "").lower()
-        if mac in macs and identity and not identity.endswith(mac):
-            return macs[mac]
-    return ""
+        return
+    leases = {(lease.get("mac") or "").lower(): lease for lease in found}
+
+    def by_mac(mac: str) -> bool:
+        return (leases[mac].get("clientid") or mac).lower().endswith(mac)
+
+    having = [c for c in clones if any(mac in leases for mac in c.macs)]
+    without = [clone.name for clone in clones if clone not in having]
+    owners = [(c.name, leases[mac]["ipaddr"]) for c in having for mac in c.macs
+              if mac in leases and not by_mac(mac)]
+    if without and owners:
+        name, address = owners[0]
+        raise _shared(
+            f"the clones {name} and {', '.join(without)} have one address between them, {address}")
 
 
 def _none(
