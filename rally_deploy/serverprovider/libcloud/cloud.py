@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rally_deploy.errors import Cancelled, RallyDeployError
@@ -43,9 +44,12 @@ class Cloud:
         self._lists: dict[str, _Listing] = {
             "list_nodes": _Listing(), "list_volumes": _Listing(), "list_key_pairs": _Listing()}
 
-    @property
+    @cached_property
     def driver_class(self) -> type:
-        return drivers.driver_class(self._name)
+        """Of the drivers as they are made: what libcloud's name leads to may choose another."""
+        driver = self._driver("make a driver")
+        self._idle.put(driver)
+        return type(driver)
 
     def takes(self, method: str, argument: str) -> bool:
         return drivers.takes(self.driver_class, method, argument)

@@ -40,7 +40,8 @@ def config(**keys):
 
 @pytest.mark.parametrize(("wanted", "name"), [
     ("i-0", "Ubuntu 22.04 old"), ("Ubuntu 22.04", "Ubuntu 22.04"),
-    ("ubuntu-22.04", "Ubuntu 22.04"), ("UBUNTU-24.04", "ubuntu-24.04"), ("windows", "windows-2019"),
+    ("ubuntu-22.04", "Ubuntu 22.04"), ("UBUNTU-24.04", "ubuntu-24.04"),
+    ("windows", "windows-2019"),
 ])
 def test_image_is_found_by_id_name_or_the_newest_of_its_os(asked, wanted, name):
     assert find_image(asked, config(), wanted).name == name
