@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rally_deploy.errors import Cancelled, LeftOver
@@ -153,3 +153,23 @@ class ResourceOwner(ABC):
                 f"{len(failures)} resource(s) could not be removed", "\n".join(failures),
                 "mend what is named, then run 'rdeploy destroy' again",
             )
+
+
+def undo_all(acts: Iterable[Callable[[], None]]) -> None:
+    """Do each of these removals; a failure of one never keeps the next.
+
+    Raises one LeftOver at the end that tells of all failures.
+    """
+    failures: list[LeftOver] = []
+    for act in acts:
+        try:
+            act()
+        except LeftOver as error:
+            failures.append(error)
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        raise LeftOver(
+            "not everything could be removed", "\n".join(str(e) for e in failures),
+            failures[0].remedy,
+        )

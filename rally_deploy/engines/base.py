@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from rally_deploy.config import normalize
-from rally_deploy.errors import LeftOver
-from rally_deploy.ledger import ResourceOwner
+from rally_deploy.ledger import ResourceOwner, undo_all
 from rally_deploy.model import Resource, Server, State
 
 if TYPE_CHECKING:
@@ -89,19 +88,7 @@ class DeployEngine(ResourceOwner):
         Our own resources go first, then the child deployments, then the provider's servers; a
         failure of one never keeps the next, all are raised together at the end.
         """
-        failures: list[LeftOver] = []
-        for act in self.undoing():
-            try:
-                act()
-            except LeftOver as error:
-                failures.append(error)
-        if len(failures) == 1:
-            raise failures[0]
-        if failures:
-            raise LeftOver(
-                "not everything could be removed", "\n".join(str(e) for e in failures),
-                failures[0].remedy,
-            )
+        undo_all(self.undoing())
 
     def undoing(self) -> list[Callable[[], None]]:
         """The parts of :meth:`cleanup` in their order."""

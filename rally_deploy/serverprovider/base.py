@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rally_deploy.config import normalize
-from rally_deploy.errors import LeftOver
 from rally_deploy.hosts import dns
-from rally_deploy.ledger import ResourceOwner
+from rally_deploy.ledger import ResourceOwner, undo_all
 from rally_deploy.model import Resource, Server
 
 if TYPE_CHECKING:
@@ -61,19 +60,7 @@ class ServerProvider(ResourceOwner):
         undo.append(self.release_all)
         if isinstance(hosts, Mapping):
             undo.append(lambda: self.deployment.provider(hosts, "host_provider").destroy_servers())
-        failures: list[LeftOver] = []
-        for act in undo:
-            try:
-                act()
-            except LeftOver as error:
-                failures.append(error)
-        if len(failures) == 1:
-            raise failures[0]
-        if failures:
-            raise LeftOver(
-                "not everything could be removed", "\n".join(str(e) for e in failures),
-                failures[0].remedy,
-            )
+        undo_all(undo)
 
     def _names(self) -> dns.NamesInDns | None:
         """None without a ``dns`` block, and where the plugin's own key is called so."""

@@ -24,6 +24,7 @@ from rally_deploy.engines.devstack import (
 from rally_deploy.engines.devstack.clone_script import clone_script
 from rally_deploy.engines.devstack.node import Node
 from rally_deploy.errors import CloudBroken, RallyDeployError
+from rally_deploy.hosts import own_names
 from rally_deploy.hosts.remote_cloud import RemoteCloud
 from rally_deploy.model import Resource, Server
 
@@ -52,7 +53,7 @@ class DevstackEngine(DeployEngine):
         servers = self.create_servers()
         with step("look at the servers"):
             nodes = each(self._look, servers)
-            preflight.require_own_names(nodes)
+            own_names.require_own_names(nodes)
         with step("run DevStack"):
             each(self._node, nodes)
         controller = next((n for n in nodes if written.read(n).is_controller), None)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Sequence
-
 from rally_deploy.engines.devstack.node import DEST, Node
 from rally_deploy.errors import HostError
+from rally_deploy.hosts.own_names import known_address
 from rally_deploy.model import Server
 from rally_deploy.ssh.base import Shell
 
@@ -69,7 +67,8 @@ def look_at(server: Server, shell: Shell, user: str, role: str = "all") -> Node:
     if found.get("systemd") != "yes":
         hindrances.append("systemd does not run there as the first process")
     hindrances += _too_small(found, role)
-    address = _address(server, found)
+    address = known_address(
+        server, found.get("addresses", "").split(), found.get("source", ""))
     if not address:
         hindrances.append("it has no IPv4 address besides its loopback's")
     if hindrances:
@@ -94,31 +93,3 @@ def _too_small(found: dict[str, str], role: str) -> list[str]:
         problems.append(
             f"it has {found['disk']} MiB of free disk, DevStack needs {DISK_MIB[role]}")
     return problems
-
-
-def _address(server: Server, found: dict[str, str]) -> str:
-    """By which others know it: the config's if that is one of its own, else its main one."""
-    own = found.get("addresses", "").split()
-    if server.host in own:
-        return server.host
-    for text in (found.get("source", ""), *own):
-        try:
-            address = ipaddress.IPv4Address(text)
-        except ValueError:
-            continue
-        if not address.is_loopback:
-            return text
-    return ""
-
-
-def require_own_names(nodes: Sequence[Node]) -> None:
-    """Nova tells hosts apart by their host names."""
-    seen: dict[str, Node] = {}
-    for node in nodes:
-        if node.hostname in seen:
-            raise HostError(
-                node.server,
-                f"its host name {node.hostname} is also that of {seen[node.hostname].label}",
-                remedy="give each server a host name of its own, then 'rdeploy resume'",
-            )
-        seen[node.hostname] = node

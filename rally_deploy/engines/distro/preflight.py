@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Sequence
-
 from rally_deploy.engines.distro import releases
 from rally_deploy.engines.distro.cloud import APIS, BROKER_PORT, Node
 from rally_deploy.errors import HostError
+from rally_deploy.hosts.own_names import known_address
 from rally_deploy.model import Server
 from rally_deploy.ssh.base import Shell
 
@@ -65,7 +63,8 @@ def look_at(server: Server, shell: Shell, roles: frozenset[str]) -> Node:
     if found.get("systemd") != "yes":
         hindrances.append("systemd does not run there as the first process")
     hindrances += _too_small(found, roles)
-    address = _address(server, found)
+    address = known_address(
+        server, found.get("addresses", "").split(), found.get("source", ""))
     if not address:
         hindrances.append("it has no IPv4 address besides its loopback's")
     if hindrances or release is None:
@@ -92,21 +91,6 @@ def _too_small(found: dict[str, str], roles: frozenset[str]) -> list[str]:
     return problems
 
 
-def _address(server: Server, found: dict[str, str]) -> str:
-    """By which others know it: the config's if that is one of its own, else its main one."""
-    own = found.get("addresses", "").split()
-    if server.host in own:
-        return server.host
-    for text in (found.get("source", ""), *own):
-        try:
-            address = ipaddress.IPv4Address(text)
-        except ValueError:
-            continue
-        if not address.is_loopback:
-            return text
-    return ""
-
-
 def require_controller(node: Node, address: str) -> None:
     """HostError that says which services of the controller do not answer this node."""
     ports = {**{name: port for name, (_, port, _) in APIS.items() if name != "nova"},
@@ -121,16 +105,3 @@ def require_controller(node: Node, address: str) -> None:
             "the controller must be a DistroEngine's whose first role is \"controller\", and "
             "must be reached from here; then 'rdeploy resume'",
         )
-
-
-def require_own_names(nodes: Sequence[Node]) -> None:
-    """Nova and Neutron tell hosts apart by their host names."""
-    seen: dict[str, Node] = {}
-    for node in nodes:
-        if node.hostname in seen:
-            raise HostError(
-                node.server,
-                f"its host name {node.hostname} is also that of {seen[node.hostname].label}",
-                remedy="give each server a host name of its own, then 'rdeploy resume'",
-            )
-        seen[node.hostname] = node

@@ -11,6 +11,7 @@ from rally_deploy.engines.base import DeployEngine
 from rally_deploy.engines.distro import clones, preflight, schema
 from rally_deploy.engines.distro.cloud import REGION, Cloud, Node
 from rally_deploy.errors import CloudBroken, EachFailed
+from rally_deploy.hosts import own_names
 from rally_deploy.hosts.remote_cloud import RemoteCloud
 from rally_deploy.model import Server
 
@@ -50,7 +51,7 @@ class DistroCloud(DeployEngine):
             Job(server.label, partial(preflight.look_at, server, ssh(server), roles))
             for server, roles in zip(servers, self._roles(len(servers)), strict=True)
         ))
-        preflight.require_own_names(nodes)
+        own_names.require_own_names(nodes)
         return Cloud(
             tuple(nodes), frozenset(self.config["services"]), self._secret,
             self.config["virt_driver"], self.config["workers"], self._elsewhere,

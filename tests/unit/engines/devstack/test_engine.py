@@ -22,6 +22,7 @@ from rally_deploy.engines.devstack import (
 )
 from rally_deploy.engines.devstack.node import Node
 from rally_deploy.errors import CloudBroken, HostError, UsageError
+from rally_deploy.hosts import own_names
 from rally_deploy.model import Server, State
 from rally_deploy.ssh.base import Result
 from rally_deploy.testing.contract import open_deployer, open_deployment
@@ -111,7 +112,7 @@ class TestPreflight:
 
     def test_equal_host_names_are_an_error(self):
         with pytest.raises(HostError, match="also that of"):
-            preflight.require_own_names([node(), node()])
+            own_names.require_own_names([node(), node()])
 
 
 class TestPipSettings:

@@ -2,6 +2,7 @@ import pytest
 
 from rally_deploy.engines.distro import preflight
 from rally_deploy.errors import HostError
+from rally_deploy.hosts import own_names
 from rally_deploy.model import Server
 from tests.unit.engines.distro.fakes import FakeShell, look
 
@@ -64,4 +65,4 @@ def test_host_with_several_addresses_keeps_the_one_of_the_config():
 
 def test_two_servers_with_one_host_name_are_refused():
     with pytest.raises(HostError, match="host name ctl is also that of ctl"):
-        preflight.require_own_names([node(), node()])
+        own_names.require_own_names([node(), node()])
