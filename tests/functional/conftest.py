@@ -112,3 +112,37 @@ def clean_machine():
     before = on_machine()
     yield before
     assert on_machine() == before
+
+
+class QuickCloud:
+    """The quick start's cloud, made once for all tests that use a whole OpenStack from outside."""
+
+    NAME = "quick"
+
+    def __init__(self, home):
+        self.rdeploy = Rdeploy(home)
+        self.uuid = ""
+
+    def create(self):
+        self.rdeploy("create", "--name", self.NAME, "--file", SAMPLES / "quickstart.json",
+                     timeout=2000)
+        self.uuid = self.rdeploy.json("show", self.NAME)["uuid"]
+
+    def destroy(self):
+        """Harmless if it is destroyed already."""
+        self.rdeploy("destroy", self.NAME, "--yes", timeout=600, check=False)
+
+    def left_over(self):
+        """What this machine still has of it."""
+        tag = self.uuid[:8]
+        return {k: found for k, v in on_machine().items() if (found := [x for x in v if tag in x])}
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory, lxc):
+    quick = QuickCloud(tmp_path_factory.mktemp("quick") / "home")
+    try:
+        quick.create()
+        yield quick
+    finally:
+        quick.destroy()

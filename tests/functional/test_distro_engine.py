@@ -1,18 +1,15 @@
 """A real OpenStack from the quick start's config, used from outside as a person would."""
 
-import json
 import os
 import shlex
-import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.functional.conftest import SAMPLES, Rdeploy, need, on_machine
+from tests.functional.conftest import Rdeploy
+from tests.functional.openstack_client import Cloud
 
 pytestmark = [pytest.mark.functional, pytest.mark.timeout(2400)]
 
@@ -33,56 +30,8 @@ NODES = {
 
 
 @pytest.fixture(scope="module")
-def openstack_command():
-    """The client of this environment, or of the machine."""
-    beside = Path(sys.executable).with_name("openstack")
-    if not beside.exists():
-        need("the openstack client", "openstack")
-    return str(beside) if beside.exists() else shutil.which("openstack")
-
-
-class Cloud:
-    """A deployed cloud, seen from outside."""
-
-    def __init__(self, rdeploy, name, command):
-        self.rdeploy, self.name, self._command = rdeploy, name, command
-        text = rdeploy("openrc", name).stdout
-        shown = subprocess.run(
-            ["sh", "-c", f"{text}\nenv -0"], capture_output=True, text=True, check=True
-        ).stdout
-        pairs = (line.split("=", 1) for line in shown.split("\0") if line.startswith("OS_"))
-        self.env = {**os.environ, **dict(pairs)}
-
-    def __call__(self, *arguments, timeout=300):
-        done = subprocess.run(
-            [self._command, *arguments], env=self.env, capture_output=True, text=True,
-            timeout=timeout, check=False,
-        )
-        assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
-        return done.stdout.strip()
-
-    def json(self, *arguments):
-        return json.loads(self(*arguments, "-f", "json"))
-
-
-@pytest.fixture(scope="module")
-def left_over():
-    """What the deployments of this module have left on the machine, once they are destroyed."""
-    return {}
-
-
-# Of the class: it is destroyed before the next test looks at what it has left.
-@pytest.fixture(scope="class")
-def cloud(tmp_path_factory, lxc, openstack_command, left_over):
-    rdeploy = Rdeploy(tmp_path_factory.mktemp("cloud") / "home")
-    before = on_machine()
-    try:
-        rdeploy("create", "--name", "quick", "--file", SAMPLES / "quickstart.json", timeout=2000)
-        yield Cloud(rdeploy, "quick", openstack_command)
-    finally:
-        rdeploy("destroy", "quick", "--yes", timeout=600, check=False)
-    after = on_machine()
-    left_over["quick"] = {k: [v for v in after[k] if v not in before[k]] for k in after}
+def cloud(quick):
+    return Cloud(quick.rdeploy, quick.NAME)
 
 
 @pytest.mark.usefixtures("lxc")
@@ -145,12 +94,8 @@ def reach(address, key, command, timeout=240):
         time.sleep(1)
 
 
-def test_quick_cloud_has_left_nothing_on_the_machine(left_over):
-    assert {k: v for k, v in left_over["quick"].items() if v} == {}
-
-
 @pytest.mark.usefixtures("lxc", "clean_machine")
-def test_killed_controller_and_compute_are_resumed_to_a_whole_cloud(tmp_path, openstack_command):
+def test_killed_controller_and_compute_are_resumed_to_a_whole_cloud(tmp_path):
     rdeploy = Rdeploy(tmp_path / "home")
     file = rdeploy.config("nodes", NODES)
     running = rdeploy.start("create", "--name", "nodes", "--file", file)
@@ -159,7 +104,7 @@ def test_killed_controller_and_compute_are_resumed_to_a_whole_cloud(tmp_path, op
         os.kill(running.pid, signal.SIGKILL)
         running.wait()
         rdeploy("resume", "nodes", timeout=1500)
-        cloud = Cloud(rdeploy, "nodes", openstack_command)
+        cloud = Cloud(rdeploy, "nodes")
         hypervisors = cloud.json("hypervisor", "list")
         assert len(hypervisors) == 1
         services = cloud.json("compute", "service", "list")

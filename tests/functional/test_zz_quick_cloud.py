@@ -1,0 +1,12 @@
+"""The end of the cloud that many tests have used. Files are run by name: this is the last one."""
+
+import pytest
+
+pytestmark = [pytest.mark.functional, pytest.mark.timeout(2400)]
+
+
+def test_quick_cloud_leaves_nothing_on_the_machine(quick):
+    assert quick.left_over()["containers"] != []
+    quick.destroy()
+    assert quick.rdeploy.json("list") == []
+    assert quick.left_over() == {}
