@@ -24,6 +24,8 @@ T = TypeVar("T")
 _TAGS = "2.52"
 _OLDEST = "2.1"
 
+_LONGEST_SETTLE_S = 120.0
+
 
 class Rest:
     """Plain JSON calls to one service.
@@ -202,7 +204,12 @@ class Cloud:
                     raise
 
     def settled(self, look: Callable[[], T | None], settle_s: float) -> T | None:
-        """What a look finds, or None if nothing came up for that long."""
+        """What a look finds, or None if nothing came up for that long.
+
+        A cloud that is slow to answer has requests waiting, so it is given longer.
+        """
+        if settle_s:
+            settle_s = max(settle_s, min(3 * self.session.slowest_s, _LONGEST_SETTLE_S))
         end = time.monotonic() + settle_s
         delay = 0.25
         while True:

@@ -42,6 +42,8 @@ class PatientSession(session.Session):
             auth=auth, session=pool, verify=verify, timeout=_TIMEOUT_S, app_name="rally_deploy"
         )
         self.patience = patience
+        #: Of all answers so far: a service that is so slow has requests waiting in its queue.
+        self.slowest_s = 0.0
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
         """As keystoneauth1's; raises CloudRefusal for each answer of 400 or more, and for none."""
@@ -57,9 +59,11 @@ class PatientSession(session.Session):
         kwargs.update(raise_exc=False, allow_reauth=repeatable)
         tries = Tries(self.patience)
         while True:
-            refusal = None
+            begin = time.monotonic()
             try:
                 response = super().request(url, method, **kwargs)
+                if not upload:
+                    self.slowest_s = max(self.slowest_s, time.monotonic() - begin)
                 if response.status_code < 400:
                     return response
                 refusal = refusal_of(response, method)
