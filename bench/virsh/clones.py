@@ -63,11 +63,14 @@ def bare(here: Libvirtd, count: int) -> float:
 
 
 def clean(here: Libvirtd, prefix: str) -> None:
-    for domain in here.connection.listAllDomains():
-        if domain.name().startswith(prefix):
-            if domain.isActive():
-                domain.destroy()
-            domain.undefine()
+    def end(domain: Any) -> None:
+        if domain.isActive():
+            domain.destroy()
+        domain.undefine()
+
+    domains = [d for d in here.connection.listAllDomains() if d.name().startswith(prefix)]
+    with ThreadPoolExecutor(8) as pool_of_threads:
+        list(pool_of_threads.map(end, domains))
     pool = here.connection.storagePoolLookupByName("rdt")
     pool.refresh()
     for name in pool.listVolumes():
