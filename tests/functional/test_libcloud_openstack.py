@@ -1,7 +1,4 @@
-"""LibcloudProvider on a real OpenStack: to be inherited where a cloud is.
-
-``cloud`` is a fixture with ``env``: the OS_* variables of a user of a cloud of DistroEngine.
-"""
+"""LibcloudProvider on a real OpenStack, the quick start's."""
 
 import pytest
 
@@ -10,9 +7,17 @@ from rally_deploy.serverprovider.libcloud import LibcloudProvider, drivers
 from rally_deploy.testing.contract import open_deployer, open_deployment
 from tests.functional.killing_outside import AnsweringShells
 from tests.functional.lxc_rig import ServersOnly
+from tests.functional.openstack_client import Cloud
+
+pytestmark = [pytest.mark.functional, pytest.mark.timeout(2400)]
 
 
-class LibcloudOnOpenStack:
+@pytest.fixture(scope="module")
+def cloud(quick):
+    return Cloud(quick.rdeploy, quick.NAME)
+
+
+class TestOnOpenStack:
     """What is made there, found again, and gone at the end."""
 
     @pytest.fixture
