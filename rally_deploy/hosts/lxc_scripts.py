@@ -201,7 +201,8 @@ rm -f "$path/.$1.rdeploy" "$lock"
 WAIT = """
 end=$(($(date +%s) + $1)); shift
 greets() {
-    timeout 2 bash -c 'exec 3<>"/dev/tcp/$1/22" && read -r -t 2 line <&3 &&
+    # Without --norc a bash below sshd reads ~/.bashrc, which may take longer than that.
+    timeout 2 bash --norc -c 'exec 3<>"/dev/tcp/$1/22" && read -r -t 2 line <&3 &&
         case $line in SSH-*) exit 0;; esac; exit 1' greets "$1" 2>/dev/null
 }
 left="$*"

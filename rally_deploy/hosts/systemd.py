@@ -40,7 +40,7 @@ converge() {{
 _WAIT = """
 end=$(($(date +%s) + $1)); unit=$2 port=$3 kind=$4
 answers() {
-    timeout 15 bash -c '
+    timeout 15 bash --norc -c '
         exec 3<>"/dev/tcp/127.0.0.1/$0" || exit 1
         [ "$1" = http ] || exit 0
         printf "GET / HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n" >&3

@@ -36,11 +36,12 @@ say source "$(ip -4 route get 192.0.2.1 2>/dev/null |
 """
 
 
-# Prints the ports that do not answer.
+# Prints the ports that do not answer. (A bash of sshd's would read ~/.bashrc first.)
 _REACH = """
 address=$1; shift
 for port in "$@"; do
-    timeout 10 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$address" "$port" 2>/dev/null || echo "$port"
+    timeout 10 bash --norc -c 'exec 3<>"/dev/tcp/$0/$1"' "$address" "$port" 2>/dev/null ||
+        echo "$port"
 done
 """
 
