@@ -60,6 +60,9 @@ class DeployEngine(ResourceOwner):
         Raises CloudBroken that names those that are not.
         """
 
+    def settled(self) -> None:
+        """Called once the whole cloud that this is a node of is up: to measure, say."""
+
     def clone_script(self) -> str:
         """What makes a clone of this deployment's server a node of its own.
 

@@ -37,7 +37,7 @@ class NameServer(ABC):
     #: Whether the protocol has a way to remove a record again.
     can_remove = True
 
-    def require(self) -> None:
+    def require(self) -> None:  # noqa: B027 (what needs nothing has nothing to look for)
         """Raise PluginBroken if what speaks the protocol is not installed."""
 
     @abstractmethod

@@ -13,7 +13,7 @@ from rally_deploy.engines.lxc.nodes import First, Node, Seeds, run_start_script,
 from rally_deploy.hosts.lxc_fleet import CLONE, CONTAINER, Containers
 from rally_deploy.hosts.lxc_place import Place, Spot, name_part
 from rally_deploy.hosts.lxc_seed import wait_for_services
-from rally_deploy.model import Resource, Server, State
+from rally_deploy.model import Resource, State
 
 
 class LxcEngine(DeployEngine):
@@ -54,12 +54,13 @@ class LxcEngine(DeployEngine):
         children = [self._child(first) for first in nodes]
         self.deployment.each(
             lambda first: self._deploy_first(children[first.number], first), nodes)
-        before = self._clone(containers, firsts, clones, nodes, children)
+        self._clone(containers, firsts, clones, nodes, children)
         with self.deployment.step("wait until their SSH servers answer"):
             nodes = self._nodes(containers, self._rows())
         self.deployment.record_servers([node.server for node in nodes])
         self._bring_up(nodes)
-        tell_memory(self.deployment, nodes, before)
+        if not self.deployment.handed:
+            self.settled()
         return dict(children[0].result())
 
     def _key(self, place: Place, number: int) -> str:
@@ -94,8 +95,8 @@ class LxcEngine(DeployEngine):
     def _clone(
         self, containers: Containers, firsts: Sequence[Spot], clones: Sequence[Spot],
         nodes: Sequence[Node], children: Sequence[Deployment],
-    ) -> Mapping[Server, int]:
-        """All containers run at its end; returns the memory that was left on hosts before."""
+    ) -> None:
+        """All containers run at its end."""
         seeds = Seeds(self.deployment)
         with self.deployment.step("make the first containers ready to be cloned"):
             sources = seeds.prepare([
@@ -107,7 +108,6 @@ class LxcEngine(DeployEngine):
             containers.make(clones, sources=sources)
             containers.make(
                 [spot for spot in firsts if not seeds.runs(sources[spot.place.number])])
-        return seeds.available
 
     def _bring_up(self, nodes: Sequence[Node]) -> None:
         path, each = self.config.get("start_script"), self.deployment.each
@@ -138,6 +138,10 @@ class LxcEngine(DeployEngine):
     def admit(self, hosts: Sequence[str]) -> None:
         for child in self.deployment.children()[:1]:
             child.engine().admit(hosts)
+
+    def settled(self) -> None:
+        """Tell what memory the nodes take."""
+        tell_memory(self.deployment, self._rows())
 
     # The end
 

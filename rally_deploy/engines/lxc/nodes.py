@@ -16,6 +16,9 @@ _STOP_TIMEOUT_S = 180
 _START_SCRIPT_TIMEOUT_S = 3600.0
 _MB = 1_000_000
 
+#: A fact of a first container: memory that was available on its host before the clones.
+_BEFORE = "available_before"
+
 
 @dataclass(frozen=True)
 class Node:
@@ -44,11 +47,10 @@ class First:
 
 
 class Seeds:
-    """Makes first containers ready to be cloned. ``available``: memory left on a host before."""
+    """Makes first containers ready to be cloned."""
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
-        self.available: dict[Server, int] = {}
 
     def prepare(self, firsts: Sequence[First]) -> Mapping[int, Resource]:
         """The seed of each place: stopped, unless it may run while it is cloned."""
@@ -77,7 +79,8 @@ class Seeds:
             # A run before this one has started it; what is copied must not change meanwhile.
             lxc.stop(shell, row.name, _STOP_TIMEOUT_S)
         if not first.clones & live:
-            self.available[shell.server] = lxc_seed.measure_memory(shell).available
+            available = lxc_seed.measure_memory(shell).available
+            row = self._deployment.ledger.update(row, {_BEFORE: available})
         if self.runs(row):
             lxc.start(shell, row.name)
         return row
@@ -105,13 +108,14 @@ def run_start_script(deployment: Deployment, text: str, node: Node) -> None:
         deployment.ledger.update(row, {"start_script": "done"})
 
 
-def tell_memory(
-    deployment: Deployment, nodes: Sequence[Node], before: Mapping[Server, int]
-) -> None:
-    """One note of what a node takes, as its host counts it."""
+def tell_memory(deployment: Deployment, rows: Sequence[Resource]) -> None:
+    """One note of what a container takes, as its host counts it."""
     names: dict[Server, list[str]] = {}
-    for node in nodes:
-        names.setdefault(host_of(node.row), []).append(node.row.name)
+    before: dict[Server, int] = {}
+    for row in rows:
+        names.setdefault(host_of(row), []).append(row.name)
+        if _BEFORE in row.facts:
+            before[host_of(row)] = row.facts[_BEFORE]
     anonymous: list[int] = []
     taken, measured = 0, 0
     for host, theirs in names.items():
@@ -128,4 +132,4 @@ def tell_memory(
     if measured:
         text.append(f"{taken / measured / _MB:.0f} MB less available on the host")
     if text:
-        deployment.note(f"memory per node: {', '.join(text)}; {len(nodes)} nodes")
+        deployment.note(f"memory per node: {', '.join(text)}; {len(rows)} nodes")

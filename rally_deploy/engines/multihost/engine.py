@@ -72,6 +72,8 @@ class MultihostEngine(DeployEngine):
             raise
         if failures:
             raise _failed(failures, len(blocks)) from next(iter(failures.values()))
+        for node in self._nodes():
+            node.engine().settled()
         return dict(controller.result())
 
     def _deploy_nodes(
@@ -122,14 +124,17 @@ class MultihostEngine(DeployEngine):
             with self.deployment.step(f"wait until {len(hosts)} computes are up"):
                 controller.engine().admit(hosts)
 
+    def _nodes(self) -> list[Deployment]:
+        return [c for c in self.deployment.children() if _short(c) != CONTROLLER]
+
     def undoing(self) -> list[Callable[[], None]]:
         """The nodes at the same time, then the controller."""
-        children = self.deployment.children()
-        nodes = [child for child in children if _short(child) != CONTROLLER]
+        nodes = self._nodes()
+        controller = [c for c in self.deployment.children() if _short(c) == CONTROLLER]
         return [
             self.release_all,
             lambda: self._destroy(nodes),
-            lambda: self._destroy([child for child in children if child not in nodes]),
+            lambda: self._destroy(controller),
         ]
 
     def _destroy(self, children: Sequence[Deployment]) -> None:
