@@ -4,6 +4,7 @@ The stand-in (rally_deploy.testing.devstack) takes seconds where the real one ta
 nothing answers on its endpoints, so these clouds are not proved ("prove": false).
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -92,7 +93,8 @@ def wait_for(rdeploy, title, timeout=300):
 
 
 def titles(rdeploy, kind):
-    return [e["title"] for e in rdeploy.json("events", "node") if e["kind"] == kind]
+    lines = rdeploy("events", "node", "--json").stdout.splitlines()
+    return [event["title"] for event in map(json.loads, lines) if event["kind"] == kind]
 
 
 class TestOneNode:

@@ -10,7 +10,7 @@ from rally_deploy.errors import EachFailed, ResourceConflict
 from rally_deploy.serverprovider.openstack.refusal import CloudRefusal, CloudUnfit, ServerFailed
 from rally_deploy.testing.fakes import plugin_path
 from tests.functional import openstack_rig
-from tests.functional.conftest import SAMPLES, Rdeploy
+from tests.functional.conftest import Rdeploy
 from tests.functional.fault_proxy import FaultProxy
 
 pytestmark = [pytest.mark.functional, pytest.mark.timeout(2400)]
@@ -20,17 +20,12 @@ STANDING = os.environ.get("RDEPLOY_TEST_CLOUD", "")
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory, lxc):
+def cloud(request):
     if STANDING:
         home, name = STANDING.split()
-        yield openstack_rig.RealCloud(Rdeploy(home), name)
-        return
-    rdeploy = Rdeploy(tmp_path_factory.mktemp("openstack") / "home")
-    try:
-        rdeploy("create", "--name", "below", "--file", SAMPLES / "quickstart.json", timeout=2000)
-        yield openstack_rig.RealCloud(rdeploy, "below")
-    finally:
-        rdeploy("destroy", "below", "--yes", timeout=600, check=False)
+        return openstack_rig.RealCloud(Rdeploy(home), name)
+    quick = request.getfixturevalue("quick")
+    return openstack_rig.RealCloud(quick.rdeploy, quick.NAME)
 
 
 @pytest.fixture

@@ -10,6 +10,9 @@ def interrupted(rdeploy, path, *signals, arguments=()):
     """Create, send the signals in mid-deploy; how it ended and after how many seconds."""
     process = rdeploy.start("create", "--file", path, *arguments)
     rdeploy.wait_for_state("deploying")
+    while "install packages" not in rdeploy("events", "cloud").out:
+        assert process.poll() is None
+        time.sleep(0.05)
     start = time.monotonic()
     for number in signals:
         process.send_signal(number)
