@@ -23,7 +23,7 @@ def interrupted(rdeploy, path, *signals, arguments=()):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signal_ends_a_create_as_cancelled(rdeploy, number):
-    code, err, took_s = interrupted(rdeploy, rdeploy.config(delay_s=0.6, amount=3), number)
+    code, err, took_s = interrupted(rdeploy, rdeploy.config(delay_s=2, amount=3), number)
     assert code == 3
     assert took_s < 10
     assert rdeploy.state() == "cancelled"
@@ -56,7 +56,7 @@ def test_second_ctrl_c_ends_at_once_and_keeps_the_row(rdeploy):
 
 
 def test_ctrl_c_with_destroy_on_failure_removes_what_was_made(rdeploy):
-    path = rdeploy.config(delay_s=0.6, amount=3)
+    path = rdeploy.config(delay_s=1.5, amount=3)
     code, _, _ = interrupted(rdeploy, path, signal.SIGINT, arguments=["--destroy-on-failure"])
     assert code == 3
     assert rdeploy.state() == "destroyed"
