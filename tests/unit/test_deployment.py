@@ -191,6 +191,12 @@ def test_time_limit_of_the_whole_fails_it_with_the_remedy(deployer, config):
     assert deployment.state is State.FAILED
 
 
+def test_secrets_made_are_letters_and_digits_of_twenty_characters(deployment):
+    made = {deployment.secret(f"password {n}") for n in range(20)}
+    assert len(made) == 20
+    assert all(len(text) == 20 and text.isalnum() for text in made)
+
+
 def test_secrets_of_a_destroyed_deployment_are_forgotten(deployer, deployment):
     deployment.deploy()
     assert deployer.store.credentials.get(deployment.uuid)

@@ -115,7 +115,7 @@ class DevstackEngine(DeployEngine):
     def _local_conf(self, node: Node) -> str:
         wanted, handed = self.config["local_conf"], self.deployment.handed
         defaults = {
-            **local_conf.standard_defaults(self._secret), "HOST_IP": node.address,
+            **local_conf.standard_defaults(self.deployment.secret), "HOST_IP": node.address,
             **local_conf.compute_defaults(handed, wanted),
         }
         try:
@@ -124,9 +124,6 @@ class DevstackEngine(DeployEngine):
             raise RallyDeployError(
                 "local.conf cannot be written", str(error), "mend 'local_conf' in the config",
             ) from error
-
-    def _secret(self, name: str) -> str:
-        return self.deployment.secret(name, local_conf.make_password)
 
     def _job(self, name: str) -> str:
         return self.deployment.ledger.name(name)

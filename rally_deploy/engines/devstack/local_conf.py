@@ -10,7 +10,6 @@ the top of its localrc section.
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -36,14 +35,6 @@ _COMPUTE = f"{_FAKE_COMPUTE},ovn-controller,ovs-vswitchd,ovsdb-server,q-ovn-meta
 
 class LocalConfBroken(ValueError):
     """A value that cannot stand in a local.conf; validation finds all that are written so."""
-
-
-def make_password() -> str:
-    """Letters and digits: DevStack puts passwords into URLs and on command lines as they are.
-
-    Twenty of them, as Horizon takes no more.
-    """
-    return secrets.token_hex(10)
 
 
 def standard_defaults(secret: Callable[[str], str]) -> dict[str, str]:

@@ -126,13 +126,6 @@ def test_value_from_run_time_with_two_lines_is_refused():
         local_conf.render({"CA": "a\nb"}, {})
 
 
-def test_passwords_made_are_letters_and_digits_of_twenty_characters():
-    made = {local_conf.make_password() for _ in range(20)}
-
-    assert len(made) == 20
-    assert all(len(text) == 20 and text.isalnum() for text in made)
-
-
 def test_compute_defaults_without_controller_are_none():
     assert local_conf.compute_defaults({}) == {}
 
