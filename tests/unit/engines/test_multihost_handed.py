@@ -5,7 +5,7 @@ import pytest
 from rally_deploy.engines.multihost import handed
 from rally_deploy.model import Server, State
 from rally_deploy.testing.contract import open_deployer, open_deployment
-from tests.unit.engines.distro.fakes import FakeShell
+from tests.unit.engines.fake_shell import FakeShell
 from tests.unit.engines.multihost_fakes import FakeCloud
 
 ADMIN = {"auth_url": "http://192.0.2.5/identity", "username": "admin", "password": "adm1n-pass"}

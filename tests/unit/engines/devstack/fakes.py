@@ -1,44 +1,12 @@
-"""A server that knows a few commands and fails on any other, and a cloud that answers calls."""
+"""What a server says of itself, shells for all servers, and a cloud that answers calls."""
 
 from rally_deploy.errors import CloudBroken
-from rally_deploy.model import Server
-from rally_deploy.ssh.base import Result, Shell
 
 LOOK = {
     "uid": "0", "hostname": "ctl", "systemd": "yes", "packages": "apt-get",
     "title": "Debian GNU/Linux 12 (bookworm)", "memory": "24105", "disk": "80000",
     "addresses": "192.0.2.10 172.24.4.1 ", "source": "192.0.2.10",
 }
-
-
-class Silence:
-    def line(self, server, line):
-        pass
-
-    def check(self):
-        pass
-
-    def secrets(self):
-        return ()
-
-
-class FakeShell(Shell):
-    """``answers``: part of a command or its input -> its output, or (status, output, errors)."""
-
-    def __init__(self, answers=(), server=None):
-        super().__init__(server or Server("192.0.2.10", name="ctl"), Silence())
-        self.answers = dict(answers)
-        self.asked = []
-
-    def execute(self, command, stdin, timeout_s, quiet):
-        text = command + "\n" + stdin.decode(errors="replace")
-        self.asked.append(text)
-        for part, answer in self.answers.items():
-            if part in text:
-                answer = answer() if callable(answer) else answer
-                status, out, err = answer if isinstance(answer, tuple) else (0, answer, "")
-                return Result(command, status, out, err, 0.0)
-        raise AssertionError(f"unknown command: {text}")
 
 
 def look(**changed):

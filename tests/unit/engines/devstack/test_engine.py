@@ -27,7 +27,8 @@ from rally_deploy.model import Server, State
 from rally_deploy.ssh.base import Result
 from rally_deploy.testing.contract import open_deployer, open_deployment
 from rally_deploy.testing.devstack import write_devstack
-from tests.unit.engines.devstack.fakes import FakeCloud, FakeShell, FakeShells, look
+from tests.unit.engines.devstack.fakes import FakeCloud, FakeShells, look
+from tests.unit.engines.fake_shell import FakeShell
 
 ADMIN = {
     "auth_url": "http://192.0.2.10/identity", "username": "admin", "password": "p4ss",
@@ -145,10 +146,10 @@ class TestSource:
         repo = write_devstack(tmp_path / "devstack.git")
         target = node({"": ""}, server=Server("192.0.2.10", resource_id=1))
         source.fetch(target, str(repo), "stable/2026.1")
-        sent = [text for text in target.shell.asked if "tar -x" in text]
+        sent = [text for text in target.shell.scripts if "tar -x" in text]
         assert len(sent) == 1
         assert "shallow" in sent[0]
-        assert any("rm -rf /opt/stack/.rdeploy-devstack.git" in t for t in target.shell.asked)
+        assert any("rm -rf /opt/stack/.rdeploy-devstack.git" in t for t in target.shell.scripts)
 
     def test_missing_branch_is_told_before_the_server_is_asked(self, tmp_path):
         repo = write_devstack(tmp_path / "devstack.git")
@@ -244,14 +245,14 @@ class TestAdmit:
         entity, here, cloud = self.rig(
             deployer, [self.service("c1", 1001.0)], [{"host": "c1", "up": True}])
         computes.admit(entity, here, cloud, ["c1"], timeout_s=5)
-        assert not any("discover_hosts" in text for text in here.shell.asked)
+        assert not any("discover_hosts" in text for text in here.shell.scripts)
 
     def test_unmapped_ones_are_discovered(self, deployer):
         listed = iter([[], [{"host": "c1.example.org", "up": True}]])
         entity, here, cloud = self.rig(
             deployer, [self.service("c1", 1001.0)], lambda: next(listed))
         computes.admit(entity, here, cloud, ["c1"], timeout_s=5)
-        assert sum("discover_hosts" in text for text in here.shell.asked) == 1
+        assert sum("discover_hosts" in text for text in here.shell.scripts) == 1
 
     def test_missing_and_stale_ones_are_named(self, deployer):
         entity, here, cloud = self.rig(
