@@ -31,9 +31,6 @@ from rally_deploy.model import Resource, Server
 #: The names of the jobs that run on a server whatever becomes of our connection.
 JOBS = ("packages", "stack")
 
-#: What a compute reports to its controller under, in a nested deployment's facts.
-KIND = removal.KIND
-
 
 class DevstackEngine(DeployEngine):
     """DevStack on any provider's servers, each stacked with the same local.conf."""
@@ -80,9 +77,9 @@ class DevstackEngine(DeployEngine):
     def _node(self, node: Node) -> None:
         """One server from its bare system to the end of its stack.sh."""
         ledger = self.deployment.ledger
-        known = any(row.key == node.hostname for row in ledger.alive(KIND))
+        known = any(row.key == node.hostname for row in ledger.alive(removal.KIND))
         self.create(
-            KIND, node.hostname, partial(self._make, node), on=node.server, adopt=True,
+            removal.KIND, node.hostname, partial(self._make, node), on=node.server, adopt=True,
             facts={} if known else removal.facts_before(node),
         )
 
@@ -142,7 +139,6 @@ class DevstackEngine(DeployEngine):
             **super().hand_on(),
             "controller_host": node.hostname,
             "controller_ip": node.address,
-            "controller_machine_ip": written.machine_address(node),
             "controller_transport_url": cloud.transport_url,
             "controller_ca": cloud.ca,
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -108,19 +107,3 @@ def login(node: Node, written: Written) -> dict[str, str]:
         "region_name": str(cloud.get("region_name") or "RegionOne"),
         "https_cacert": str(cloud.get("cacert") or ""),
     }
-
-
-def machine_address(node: Node) -> str:
-    """The address of the machine that carries the node's container, else the node's own."""
-    server = node.server
-    if server.jump:
-        return server.jump.host
-    if "host" not in server.facts:
-        return node.address
-    # It is our machine: the address by which it leaves for others. No packet is sent.
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-            return str(probe.getsockname()[0])
-        except OSError:
-            return node.address

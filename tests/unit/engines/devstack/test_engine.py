@@ -187,11 +187,6 @@ class TestWritten:
         with pytest.raises(CloudBroken, match="no login of the admin"):
             written.login(here, written.read(here))
 
-    def test_machine_of_a_container_is_its_jump_host(self):
-        server = Server("10.0.3.2", jump=Server("192.0.2.1"), facts={"host": "a"})
-        assert written.machine_address(node(server=server)) == "192.0.2.1"
-        assert written.machine_address(node()) == "192.0.2.10"
-
 
 class TestForOuterEngines:
     def test_hand_on_gives_what_computes_need(self, deployer):
