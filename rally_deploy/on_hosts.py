@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rally_deploy.errors import RallyDeployError, UsageError
 from rally_deploy.hosts.tagged import Tagged, list_tagged
 from rally_deploy.model import Server
-from rally_deploy.ssh.base import Shell
+from rally_deploy.ssh.base import NoObserver, Shell
 
 if TYPE_CHECKING:
     from rally_deploy.store import Store
@@ -106,20 +106,7 @@ def shell_on(store: Store, host: KnownHost) -> Iterator[Shell]:
     with ExitStack() as stack:
         pool = Pool(known_hosts=demanded)
         stack.callback(pool.close)
-        yield pool.get(host.server, _Quiet(), _Pinned(store, host.deployment_uuid))
-
-
-class _Quiet:
-    """Nobody watches these looks."""
-
-    def line(self, server: Server, line: str) -> None:
-        pass
-
-    def check(self) -> None:
-        pass
-
-    def secrets(self) -> Sequence[str]:
-        return ()
+        yield pool.get(host.server, NoObserver(), _Pinned(store, host.deployment_uuid))
 
 
 class _Pinned:

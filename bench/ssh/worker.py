@@ -21,23 +21,13 @@ class Keys(dict[str, str]):
         return self.setdefault(identity, key)
 
 
-class Silent:
-    def line(self, server: object, line: str) -> None:
-        pass
-
-    def check(self) -> None:
-        pass
-
-    def secrets(self) -> list[str]:
-        return []
-
-
 def ours(key: str) -> Callable[[str], None]:
     from rally_deploy.model import Server
     from rally_deploy.ssh import Pool
     from rally_deploy.ssh import remote as _  # noqa: F401 (bare imports paramiko beforehand too)
+    from rally_deploy.ssh.base import NoObserver
 
-    pool, watcher, keys = Pool(), Silent(), Keys()
+    pool, watcher, keys = Pool(), NoObserver(), Keys()
 
     def run(host: str) -> None:
         pool.get(Server(host=host, key=key), watcher, keys).run([COMMAND])

@@ -46,6 +46,19 @@ class Observer(Protocol):
         """Values that must not be shown in an error's text."""
 
 
+class NoObserver:
+    """Nobody watches, and nothing is cancelled."""
+
+    def line(self, server: Server, line: str) -> None:
+        pass
+
+    def check(self) -> None:
+        pass
+
+    def secrets(self) -> Sequence[str]:
+        return ()
+
+
 class HostKeys(Protocol):
     """The pinned host keys of one deployment. ``identity`` is ``Server.identity``."""
 

@@ -7,6 +7,7 @@ from rally_deploy.hosts import lxc_base
 from rally_deploy.model import Server
 from rally_deploy.serverprovider.base import ServerProvider
 from rally_deploy.serverprovider.lxc import LxcProvider
+from rally_deploy.ssh.base import NoObserver
 from rally_deploy.ssh.local import LocalShell
 from rally_deploy.testing.contract import open_deployer, open_deployment
 
@@ -76,20 +77,9 @@ def provider(entity):
     return entity.provider(entity.config["provider"])
 
 
-class _Silent:
-    def line(self, server, line):
-        pass
-
-    def check(self):
-        pass
-
-    def secrets(self):
-        return []
-
-
 def local_shell():
     """This machine."""
-    return LocalShell(Server.from_dict(LOCAL), _Silent())
+    return LocalShell(Server.from_dict(LOCAL), NoObserver())
 
 
 def make_base():

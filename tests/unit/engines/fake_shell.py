@@ -1,18 +1,7 @@
 """A server that knows a few commands and fails on any other."""
 
 from rally_deploy.model import Server
-from rally_deploy.ssh.base import Result, Shell
-
-
-class Silence:
-    def line(self, server, line):
-        pass
-
-    def check(self):
-        pass
-
-    def secrets(self):
-        return ()
+from rally_deploy.ssh.base import NoObserver, Result, Shell
 
 
 class FakeShell(Shell):
@@ -22,7 +11,7 @@ class FakeShell(Shell):
     """
 
     def __init__(self, answers=(), server=None):
-        super().__init__(server or Server("192.0.2.10", name="ctl"), Silence())
+        super().__init__(server or Server("192.0.2.10", name="ctl"), NoObserver())
         self.answers = dict(answers)
         self.asked, self.scripts = [], []
 

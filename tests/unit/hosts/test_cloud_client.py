@@ -13,6 +13,7 @@ from rally_deploy.hosts import cloud_client
 from rally_deploy.hosts.cloud_client import Call, CallFailed, Cloud
 from rally_deploy.hosts.remote_cloud import RemoteCloud
 from rally_deploy.model import Server
+from rally_deploy.ssh.base import NoObserver
 from rally_deploy.ssh.local import LocalShell
 
 PASSWORD = "S3cret-admin"
@@ -202,17 +203,6 @@ def test_guest_that_says_nothing_has_no_banner(cloud):
     assert cloud.ssh_banner("127.0.0.1", timeout_s=0) == ""
 
 
-class Silence:
-    def line(self, server, line):
-        pass
-
-    def check(self):
-        pass
-
-    def secrets(self):
-        return ()
-
-
 class Listening(LocalShell):
     commands = ()
 
@@ -223,7 +213,7 @@ class Listening(LocalShell):
 
 @pytest.fixture
 def shell():
-    return Listening(Server("localhost", connection="local"), Silence())
+    return Listening(Server("localhost", connection="local"), NoObserver())
 
 
 def test_calls_run_by_the_python_of_a_server_give_their_results(shell, login):
