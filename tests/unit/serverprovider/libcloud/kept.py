@@ -30,17 +30,16 @@ class KeptCloud:
 
     def add(self, kind, name, **values):
         id = uuid.uuid4().hex[:12]
-        path = self.folder / f"{kind}-{id}.json"
-        path.with_suffix(".new").write_text(json.dumps({"id": id, "name": name, **values}))
-        path.with_suffix(".new").rename(path)
+        self._write(self._path(kind, id), {"id": id, "name": name, **values})
         return id
 
     def change(self, kind, id, **values):
-        path = self.folder / f"{kind}-{id}.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+        path = self._path(kind, id)
+        with _lock:
+            self._write(path, {**json.loads(path.read_text()), **values})
 
     def remove(self, kind, id):
-        (self.folder / f"{kind}-{id}.json").unlink()
+        self._path(kind, id).unlink()
 
     def all(self, kind):
         found = []
@@ -50,6 +49,15 @@ class KeptCloud:
             except FileNotFoundError:
                 pass
         return sorted(found, key=lambda values: values["name"])
+
+    def _path(self, kind, id):
+        return self.folder / f"{kind}-{id}.json"
+
+    def _write(self, path, values):
+        # Whole at once: others list while this is written.
+        new = path.with_name(f"{path.stem}.{uuid.uuid4().hex}.new")
+        new.write_text(json.dumps(values))
+        new.rename(path)
 
     def names(self):
         return sorted(json.loads(path.read_text())["name"] for path in self.folder.glob("*.json"))
