@@ -10,7 +10,7 @@ import pytest
 from tests.functional import devstack_repos
 from tests.functional.conftest import Rdeploy, on_machine
 from tests.functional.openstack_client import Cloud
-from tests.functional.test_devstack_engine import LXC, left_of
+from tests.functional.test_devstack_engine import PLAIN, left_of
 
 pytestmark = [pytest.mark.functional, pytest.mark.timeout(3600)]
 
@@ -35,7 +35,7 @@ LOCALRC = {
 }
 
 
-def config(git_base, image, provider=LXC, **localrc):
+def config(git_base, image, provider=PLAIN, **localrc):
     """A whole node."""
     return {
         "type": "DevstackEngine", "devstack_branch": devstack_repos.BRANCH,

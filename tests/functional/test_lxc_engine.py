@@ -315,7 +315,7 @@ def test_create_killed_at_many_points_destroy_leaves_nothing(killable, nodes, tm
     rdeploy, config = killable
     file = config(nodes)
     points = points_of(rdeploy, file, tmp_path / "count")
-    for point in spread(points, 12):
+    for point in spread(points, 9):
         name = f"killed-{point}"
         assert rdeploy.killed(point, "create", "--name", name, "--file", file), point
         rdeploy("destroy", name, "--yes")
@@ -327,7 +327,7 @@ def test_create_killed_at_many_points_resume_goes_on(killable, nodes, tmp_path):
     rdeploy, config = killable
     file = config(nodes)
     points = points_of(rdeploy, file, tmp_path / "count")
-    for point in spread(points, 7)[1:]:
+    for point in spread(points, 5)[1:]:
         name = f"killed-{point}"
         assert rdeploy.killed(point, "create", "--name", name, "--file", file), point
         rdeploy("resume", name)

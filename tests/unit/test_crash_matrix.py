@@ -3,13 +3,12 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
 from rally_deploy.testing.fakes import plugin_path
 from rally_deploy.testing.world import World
+from tests.unit import forked
 
 
 class Place:
@@ -31,10 +30,8 @@ class Place:
         }
 
     def rdeploy(self, *arguments, **env):
-        return subprocess.run(
-            [sys.executable, "-m", "rally_deploy.testing.killing", *arguments],
-            env={**self.env, **env}, capture_output=True, text=True, timeout=60, check=False,
-        )
+        return forked.run(
+            "rally_deploy.testing.killing", *arguments, env={**self.env, **env}, timeout=60)
 
     def create(self, **env):
         config = str(self.folder / "cloud.json")

@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 
 from rally_deploy.testing.fakes import plugin_path
 from rally_deploy.testing.world import World
+from tests.unit import forked
 
 REPO = Path(__file__).parents[3]
 
@@ -49,9 +48,9 @@ class Place:
         return Place(other, self.env["PYTHONPATH"])
 
     def rdeploy(self, *arguments, **env):
-        return subprocess.run(
-            [sys.executable, "-m", "rally_deploy.testing.killing", *arguments], cwd=self.folder,
-            env={**self.env, **env}, capture_output=True, text=True, timeout=90, check=False,
+        return forked.run(
+            "rally_deploy.testing.killing", *arguments, cwd=self.folder,
+            env={**self.env, **env}, timeout=90,
         )
 
     def create(self, **env):

@@ -3,13 +3,12 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from rally_deploy.testing.fakes import plugin_path
+from tests.unit import forked
 from tests.unit.serverprovider.libcloud.kept import KeptCloud
 
 FOREIGN = ["somebody-elses"]
@@ -35,10 +34,8 @@ class Place:
         }
 
     def rdeploy(self, *arguments, **env):
-        return subprocess.run(
-            [sys.executable, "-m", "tests.functional.killing_outside", *arguments],
-            env={**self.env, **env}, capture_output=True, text=True, timeout=300, check=False,
-        )
+        return forked.run(
+            "tests.functional.killing_outside", *arguments, env={**self.env, **env}, timeout=300)
 
     def create(self, **env):
         config = str(self.folder / "cloud.json")

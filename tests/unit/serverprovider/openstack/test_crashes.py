@@ -3,13 +3,12 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 
 import pytest
 
 from rally_deploy.testing.fakes import plugin_path
+from tests.unit import forked
 
 REPO = os.path.abspath(__file__).rpartition("/tests/")[0]
 
@@ -31,10 +30,8 @@ class Place:
                     "PYTHONPATH": f"{plugins}:{REPO}"}
 
     def rdeploy(self, *arguments, **env):
-        return subprocess.run(
-            [sys.executable, "-m", "rally_deploy.testing.killing", *arguments],
-            env={**self.env, **env}, capture_output=True, text=True, timeout=120, check=False,
-        )
+        return forked.run(
+            "rally_deploy.testing.killing", *arguments, env={**self.env, **env}, timeout=120)
 
     def create(self, **env):
         return self.rdeploy("create", "--name", "it", "--file", str(self.folder / "cloud.json"),
