@@ -8,11 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from rally_deploy.config import load
 from tests.functional import devstack_repos, lxc_rig
-from tests.functional.conftest import on_machine
+from tests.functional.conftest import SAMPLES
 from tests.functional.hardware_nodes import hardware_nodes
 from tests.functional.openstack_client import Cloud
 from tests.functional.sshd_hosts import sh
+from tests.functional.test_devstack_engine import left_of
 from tests.functional.test_devstack_real import LOCALRC, empty_image
 
 pytestmark = [
@@ -66,19 +68,24 @@ def config(git_base, image, first, second, **tunnel):
 
 @contextlib.contextmanager
 def destroyed(rdeploy):
+    """What is made inside is gone at the end, as far as this machine is concerned."""
     try:
         yield
     finally:
+        uuids = [d["uuid"] for d in rdeploy.json("list", "--all")]
         rdeploy("destroy", "many", "--yes", timeout=900)
+    assert [thing for uuid in uuids for thing in left_of(uuid)] == []
 
 
-def every_compute_takes_a_server(rdeploy):
+def every_compute_takes_a_server(rdeploy, computes=COMPUTES, every=1):
+    """All hypervisors are up, and each (or of each so many the first) takes a server."""
     names = [s["name"] for s in rdeploy.json("show", "many")["servers"]]
-    computes = [name for name in names if "-devstack-compute-" in name]
-    assert len(computes) == COMPUTES
-    hosts = [f"{name}1" for name in computes]  # the first fake compute of each, for DevStack
+    # DevStack numbers the fake computes of a node.
+    hosts = [f"{name}1" for name in names if "-compute-" in name]
+    assert len(hosts) == computes
     cloud = Cloud(rdeploy, "many")
     assert cloud.hypervisors() == dict.fromkeys(hosts, "up")
+    hosts = hosts[::every]
     with ThreadPoolExecutor(2) as pool:
         booted = pool.map(lambda host: cloud.boot(host, "empty", "m1.tiny"), hosts)
         assert list(booted) == hosts
@@ -86,7 +93,6 @@ def every_compute_takes_a_server(rdeploy):
 
 
 def test_controller_and_clones_on_one_machine(rdeploy, git_base, tmp_path):
-    before = on_machine()
     tree = config(git_base, empty_image(tmp_path), HERE, HERE)
     told = rdeploy("validate", rdeploy.config("many", tree))
     assert "n-net" in told.stderr
@@ -94,7 +100,6 @@ def test_controller_and_clones_on_one_machine(rdeploy, git_base, tmp_path):
         rdeploy("create", "--name", "many", "--file", rdeploy.config("many", tree), timeout=4000)
         assert "memory per node: " in rdeploy("events", "many").stdout
         every_compute_takes_a_server(rdeploy)
-    assert on_machine() == before
 
 
 def test_controller_and_clones_on_two_machines_with_a_tunnel(rdeploy, sshd, git_base, tmp_path):
@@ -113,3 +118,18 @@ def test_controller_and_clones_on_two_machines_with_a_tunnel(rdeploy, sshd, git_
             finally:
                 sh("ip", "route", "del", *route, check=False)
         assert [thing for machine in machines for thing in machine.left_over()] == []
+
+
+def test_sample_of_64_computes(rdeploy, git_base, tmp_path):
+    tree = load(SAMPLES / "multihost-64-computes.json").data
+    computes = tree["nodes"][0]
+    for engine in (tree["controller"], computes["engine"]):
+        engine["git_base"] = git_base
+    # What the sample would download.
+    tree["controller"]["local_conf"].update(
+        {key: LOCALRC[key] for key in ("DOWNLOAD_DEFAULT_IMAGES", "IMAGE_URLS")})
+    tree["controller"]["files"] = [{"from": str(empty_image(tmp_path)), "to": "empty.img"}]
+    with destroyed(rdeploy):
+        rdeploy("create", "--name", "many", "--file", rdeploy.config("many", tree), timeout=4000)
+        assert "; 64 nodes" in rdeploy("events", "many").stdout
+        every_compute_takes_a_server(rdeploy, 64, every=16)
