@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -89,10 +90,11 @@ def on_machine():
         return done.stdout.split("\n")
 
     containers = [n for n in lines("lxc-ls", "-1") if n.startswith("rd-")]
-    links = [w for line in lines("ip", "-o", "link") if (w := line.split(": ")[1:2])]
+    # LXC's own are called veth...; those of the tests begin with rdt.
+    links = [w[0] for line in lines("ip", "-o", "link") if (w := line.split(": ")[1:2])]
     return {
         "containers": sorted(n.strip() for n in containers if not n.startswith("rd-base-")),
-        "links": sorted(name[0] for name in links if name[0].startswith(("rd", "veth"))),
+        "links": sorted(n for n in links if re.match("rd[0-9a-f]{8}|veth", n)),
         "iptables": sorted(line for line in lines("iptables-save") if "rd-" in line),
         "routes": sorted(line for line in lines("ip", "route") if " dev rd" in line),
         "processes": sorted(

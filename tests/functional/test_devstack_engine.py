@@ -19,7 +19,10 @@ from rally_deploy.testing.devstack import write_devstack
 from rally_deploy.testing.fakes import plugin_path
 from tests.functional.conftest import Rdeploy, on_machine
 
-pytestmark = [pytest.mark.functional, pytest.mark.timeout(1500)]
+pytestmark = [
+    pytest.mark.functional, pytest.mark.timeout(1500),
+    pytest.mark.xdist_group("machine"),
+]
 
 PLAIN = {
     "type": "LxcProvider", "containers_per_host": 1, "distribution": "debian",

@@ -19,6 +19,7 @@ from tests.functional.test_devstack_real import LOCALRC, empty_image
 
 pytestmark = [
     pytest.mark.functional, pytest.mark.timeout(5400), pytest.mark.usefixtures("lxc"),
+    pytest.mark.xdist_group("machine"),
 ]
 
 DEBIAN = {"distribution": "debian", "release": "bookworm"}

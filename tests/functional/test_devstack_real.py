@@ -12,7 +12,10 @@ from tests.functional.conftest import Rdeploy, on_machine
 from tests.functional.openstack_client import Cloud
 from tests.functional.test_devstack_engine import PLAIN, left_of
 
-pytestmark = [pytest.mark.functional, pytest.mark.timeout(3600)]
+pytestmark = [
+    pytest.mark.functional, pytest.mark.timeout(3600),
+    pytest.mark.xdist_group("machine"),
+]
 
 #: The smallest useful choice for a machine without Open vSwitch: everything but agents.
 LOCALRC = {

@@ -11,7 +11,10 @@ import pytest
 from tests.functional.conftest import Rdeploy
 from tests.functional.openstack_client import Cloud
 
-pytestmark = [pytest.mark.functional, pytest.mark.timeout(2400)]
+pytestmark = [
+    pytest.mark.functional, pytest.mark.timeout(2400),
+    pytest.mark.xdist_group("machine"),
+]
 
 NODES = {
     "type": "DistroEngine",

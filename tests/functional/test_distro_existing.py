@@ -6,7 +6,10 @@ import pytest
 
 from rally_deploy.testing.fakes import plugin_path
 
-pytestmark = [pytest.mark.functional, pytest.mark.timeout(1500)]
+pytestmark = [
+    pytest.mark.functional, pytest.mark.timeout(1500),
+    pytest.mark.xdist_group("machine"),
+]
 
 LOOK = """
 dpkg-query -W -f '${Package} ${db:Status-Status}\\n' | grep -v not-installed | sort

@@ -10,7 +10,10 @@ from tests.functional.conftest import need
 from tests.functional.hardware_nodes import hardware_nodes
 from tests.functional.sshd_hosts import sh
 
-pytestmark = [pytest.mark.functional, pytest.mark.usefixtures("lxc", "sshd")]
+pytestmark = [
+    pytest.mark.functional, pytest.mark.usefixtures("lxc", "sshd"),
+    pytest.mark.xdist_group("machine"),
+]
 
 
 class Notes:

@@ -14,7 +14,10 @@ from tests.functional.hardware_nodes import hardware_nodes
 from tests.functional.sshd_hosts import sh
 from tests.functional.test_hardware_nodes import ON_BTRFS
 
-pytestmark = [pytest.mark.functional, pytest.mark.usefixtures("lxc")]
+pytestmark = [
+    pytest.mark.functional, pytest.mark.usefixtures("lxc"),
+    pytest.mark.xdist_group("machine"),
+]
 
 LXC = Path("/var/lib/lxc")
 

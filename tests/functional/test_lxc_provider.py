@@ -17,7 +17,10 @@ from tests.functional import lxc_rig
 from tests.functional.conftest import on_machine
 from tests.functional.sshd_hosts import sh
 
-pytestmark = [pytest.mark.functional, pytest.mark.usefixtures("lxc")]
+pytestmark = [
+    pytest.mark.functional, pytest.mark.usefixtures("lxc"),
+    pytest.mark.xdist_group("machine"),
+]
 
 LXC = Path("/var/lib/lxc")
 

@@ -21,6 +21,7 @@ from tests.functional.sshd_hosts import sh
 
 pytestmark = [
     pytest.mark.functional, pytest.mark.timeout(5400), pytest.mark.usefixtures("lxc", "sshd"),
+    pytest.mark.xdist_group("machine"),
 ]
 
 DEBIAN = {"distribution": "debian", "release": "bookworm"}

@@ -2,7 +2,10 @@
 
 import pytest
 
-pytestmark = [pytest.mark.functional, pytest.mark.timeout(2400)]
+pytestmark = [
+    pytest.mark.functional, pytest.mark.timeout(2400),
+    pytest.mark.xdist_group("machine"),
+]
 
 
 def test_quick_cloud_leaves_nothing_on_the_machine(quick):
