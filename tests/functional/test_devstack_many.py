@@ -11,7 +11,7 @@ import pytest
 from rally_deploy.config import load
 from tests.functional import devstack_repos, lxc_rig
 from tests.functional.conftest import SAMPLES
-from tests.functional.hardware_nodes import hardware_nodes
+from tests.functional.hardware_nodes import hardware_nodes, way_out
 from tests.functional.openstack_client import Cloud
 from tests.functional.sshd_hosts import sh
 from tests.functional.test_devstack_engine import left_of
@@ -104,7 +104,8 @@ def test_controller_and_clones_on_one_machine(rdeploy, git_base, tmp_path):
 
 
 def test_controller_and_clones_on_two_machines_with_a_tunnel(rdeploy, sshd, git_base, tmp_path):
-    with hardware_nodes(2, "10.253.79", "rdtdevstack") as machines:
+    bridge, network = "rdtdevstack", "10.253.79"
+    with hardware_nodes(2, network, bridge) as machines, way_out(bridge, network):
         first, second = machines
         file = rdeploy.config("many", config(
             git_base, empty_image(tmp_path), first.credentials, second.credentials,
