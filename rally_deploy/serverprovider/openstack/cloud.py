@@ -208,15 +208,15 @@ class Cloud:
 
         A cloud that is slow to answer has requests waiting, so it is given longer.
         """
-        if settle_s:
-            settle_s = max(settle_s, min(3 * self.session.slowest_s, _LONGEST_SETTLE_S))
-        end = time.monotonic() + settle_s
-        delay = 0.25
+        begin, delay = time.monotonic(), 0.25
         while True:
             found = look()
-            if found or time.monotonic() >= end:
+            # How slow the service is shows only in its answers, this look's among them.
+            slow_s = min(3 * self.session.slowest_s, _LONGEST_SETTLE_S) if settle_s else 0.0
+            left_s = begin + max(settle_s, slow_s) - time.monotonic()
+            if found or left_s <= 0:
                 return found
-            self.patience.pause(min(delay, max(0.05, end - time.monotonic())))
+            self.patience.pause(min(delay, max(0.05, left_s)))
             delay = min(delay * 2, 2.0)
 
 

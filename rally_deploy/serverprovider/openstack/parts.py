@@ -7,6 +7,7 @@ import time
 import uuid as uuids
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,9 @@ IMAGE, KEY, GROUP, ADDRESS, VOLUME, SERVER = (
     f"openstack_{kind}" for kind in
     ("image", "key_pair", "security_group", "floating_ip", "volume", "server")
 )
+
+#: What was recorded so long ago and never seen does not come up any more.
+_ON_ITS_WAY = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class CloudParts(ServerProvider):
     #: How long a request whose answer was lost may still be on its way to take effect. What was
     #: recorded but never seen is looked for that long before it counts as not there.
     settle_s = 10.0
+    _settled_at = float("inf")
 
     @cached_property
     def _patience(self) -> Patience:
@@ -204,9 +209,14 @@ class CloudParts(ServerProvider):
                 raise next(iter(error.failures.values()))[1] from error
             raise
 
+    def _begin(self) -> None:
+        """The time of a create or a destroy starts; what a killed one has sent comes up soon."""
+        self._patience.begin(self.config["timeout_s"])
+        self._settled_at = time.monotonic() + self.settle_s
+
     def destroy_servers(self) -> None:
         """Remove all that this provider made for this deployment."""
-        self._patience.begin(self.config["timeout_s"])
+        self._begin()
         left = self.deployment.ledger.alive()
         if left:
             try:
@@ -222,9 +232,16 @@ class CloudParts(ServerProvider):
     def delete(self, resource: Resource) -> None:
         from rally_deploy.serverprovider.openstack import removal
 
-        # What has its id was seen; all else may come up yet from a request that is on its way.
-        settle_s = 0.0 if "id" in resource.facts else self.settle_s
-        removal.remove(self._cloud, self._roster, resource, self.deployment.uuid, settle_s)
+        removal.remove(self._cloud, self._roster, resource, self.deployment.uuid,
+                       self._settles_in_s(resource))
+
+    def _settles_in_s(self, resource: Resource) -> float:
+        """How long it may still come up, from a request that is on its way."""
+        age = datetime.now(timezone.utc) - resource.created_at
+        if "id" in resource.facts or age > _ON_ITS_WAY:
+            return 0.0
+        # Never nothing: a slow cloud is given longer.
+        return min(self.settle_s, max(0.1, self._settled_at - time.monotonic()))
 
 
 def slug(text: str) -> str:
