@@ -66,7 +66,7 @@ def _server(cloud: Cloud, roster: Roster, row: Resource, uuid: str, settle_s: fl
         ids |= {server.id for server in left}
         if time.monotonic() > end or cloud.patience.left_s <= 0:
             raise ServerFailed(
-                f"server {row.name} does not go away", servers.fault_of(left[0]),
+                f"server {row.name} does not go away", servers.fault_of(cloud, left[0]),
                 "nova-compute's log tells more; then run 'rdeploy destroy' again",
             )
     for server_id in ids:

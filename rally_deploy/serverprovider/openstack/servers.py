@@ -67,9 +67,9 @@ def post_server(
     )
 
 
-def fault_of(server: Any) -> str:
+def fault_of(cloud: Cloud, server: Any) -> str:
     """What Nova tells of a server's failure."""
-    fault = getattr(server, "fault", None) or {}
+    fault = getattr(server, "fault", None) or _own_fault(cloud, server.id)
     text = str(fault.get("message", ""))
     task = getattr(server, "OS-EXT-STS:task_state", None)
     parts = [f"status {server.status}" + (f", task {task}" if task else "")]
@@ -78,6 +78,17 @@ def fault_of(server: Any) -> str:
     if fault.get("details"):
         parts.append("\n".join(str(fault["details"]).strip().splitlines()[-3:]))
     return "\n".join(parts)
+
+
+def _own_fault(cloud: Cloud, server_id: str) -> Mapping[str, Any]:
+    """The fault as the server itself tells it.
+
+    Nova's listing leaves out those of servers that got no host: it keeps them in another database.
+    """
+    try:
+        return getattr(cloud.nova.servers.get(server_id), "fault", None) or {}
+    except CloudRefusal:
+        return {}  # it is a detail of another error, which must not be hidden by this one
 
 
 def console_of(cloud: Cloud, server_id: str) -> str:

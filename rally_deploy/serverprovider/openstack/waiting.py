@@ -75,7 +75,7 @@ def active(cloud: Cloud, there: Mapping[str, Any], row: Resource) -> Any:
             f"is {server.status} instead of ACTIVE, and time is over"
         raise ServerFailed(
             f"server {row.name} {what}",
-            f"{servers.fault_of(server)}\n{servers.console_of(cloud, server.id)}",
+            f"{servers.fault_of(cloud, server)}\n{servers.console_of(cloud, server.id)}",
             "'rdeploy resume' makes anew what failed and keeps the others; "
             "'rdeploy destroy' removes all",
         )

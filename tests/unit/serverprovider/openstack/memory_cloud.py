@@ -319,7 +319,15 @@ def list_servers(cloud, query, body):
             if server["looks"] > cloud.builds:
                 finish(cloud, server)
     found = [s for s in cloud.servers.values() if re.search(pattern, s["name"])]
-    return 200, {"servers": found}
+    # The real one's listing does not look into the database of servers without a host.
+    return 200, {"servers": [{k: v for k, v in s.items() if k != "fault"} for s in found]}
+
+
+@route("GET", "/compute/v2.1/servers/([^/]+)")
+def get_server(cloud, query, body, server):
+    if server not in cloud.servers:
+        raise Refuse(404, "no such server")
+    return 200, {"server": cloud.servers[server]}
 
 
 def forget_server(cloud, server):
@@ -456,7 +464,8 @@ def untag_image(cloud, query, body, image, tag):
 def matching(things, query):
     return [
         t for t in things.values()
-        if all(str(t.get(k)) in v for k, v in query.items())
+        if all(str(t.get(k, PROJECT if k == "project_id" else None)) in v
+               for k, v in query.items())
     ]
 
 
