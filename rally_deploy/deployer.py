@@ -164,16 +164,28 @@ class Deployer:
     ) -> Iterator[Deployment]:
         if timeout_s is not None:
             self.cancellation.limit(timeout_s)
-        work = Workplace(
-            store=self.store, registry=self.registry, shells=self._shells(), owner=self._owner,
-            watcher=self.watcher, cancellation=self.cancellation, mask=Mask(),
-            environ=self.environ, lease_s=self._lease_s, wait_for_places=wait,
-        )
+        work = self._workplace(wait)
         try:
             with Holder(self.store, self._owner, record.uuid, self._lease_s, self.cancellation):
                 yield Deployment(work, record)
         finally:
             work.shells.close()
+
+    @contextmanager
+    def looking(self, records: Iterable[DeploymentRecord]) -> Iterator[list[Deployment]]:
+        """Deployments to look with: nobody holds them, so nothing of theirs may be changed."""
+        work = self._workplace()
+        try:
+            yield [Deployment(work, record) for record in records]
+        finally:
+            work.shells.close()
+
+    def _workplace(self, wait: bool = False) -> Workplace:
+        return Workplace(
+            store=self.store, registry=self.registry, shells=self._shells(), owner=self._owner,
+            watcher=self.watcher, cancellation=self.cancellation, mask=Mask(),
+            environ=self.environ, lease_s=self._lease_s, wait_for_places=wait,
+        )
 
     def _free_name(self, document: configs.Document, uuid: str) -> str:
         stem = os.path.splitext(os.path.basename(document.source))[0].strip("<>") or "deployment"

@@ -1,4 +1,4 @@
-"""Looks at hosts as a whole: what is left there, which images they keep."""
+"""The hosts that deployments of a database are on, to look at each as a whole."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from rally_deploy.errors import RallyDeployError, UsageError
-from rally_deploy.hosts.tagged import Tagged, list_tagged
+from rally_deploy.errors import UsageError
 from rally_deploy.model import Server
 from rally_deploy.ssh.base import NoObserver, Shell
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from rally_deploy.store import Store
 
 T = TypeVar("T")
+H = TypeVar("H")
 
 _WIDTH = 20
 HERE = Server(host="localhost", name="localhost", connection="local")
@@ -29,15 +29,6 @@ class KnownHost:
 
     server: Server
     deployment_uuid: str = ""  # none: the user's own known_hosts file has to know it
-
-
-@dataclass(frozen=True)
-class Look:
-    """What one host answered: ``found``, or why it could not be looked at."""
-
-    host: KnownHost
-    found: Sequence[Tagged]
-    error: RallyDeployError | None = None
 
 
 def known_hosts(store: Store, more: Iterable[str] = ()) -> list[KnownHost]:
@@ -69,29 +60,7 @@ def parse_address(text: str) -> Server:
     return Server(host=host, user=user or "root", port=int(port or 22))
 
 
-def unowned(store: Store, hosts: Sequence[KnownHost]) -> list[Look]:
-    """What carries our tag on these hosts and is in no ledger of this database."""
-    alive = store.resources.all_alive()
-    names = {resource.name for resource in alive}
-    tags = {resource.deployment_uuid[:8] for resource in alive}
-
-    def ours(thing: Tagged) -> bool:
-        # An interface has no room for its resource's name: there the tag has to do.
-        is_name = thing.name.startswith(f"rd-{thing.tag}-")
-        return thing.name in names if is_name else thing.tag in tags
-
-    def look(host: KnownHost) -> Look:
-        try:
-            with shell_on(store, host) as shell:
-                found = [thing for thing in list_tagged(shell) if not ours(thing)]
-                return Look(host, found)
-        except RallyDeployError as error:
-            return Look(host, (), error)
-
-    return on_each(look, hosts)
-
-
-def on_each(work: Callable[[KnownHost], T], hosts: Sequence[KnownHost]) -> list[T]:
+def on_each(work: Callable[[H], T], hosts: Sequence[H]) -> list[T]:
     """The results in the hosts' order; the work runs in parallel."""
     with ThreadPoolExecutor(_WIDTH, thread_name_prefix="hosts") as pool:
         return list(pool.map(work, hosts))

@@ -13,6 +13,7 @@ from rally_deploy.model import Resource, Server
 
 if TYPE_CHECKING:
     from rally_deploy.deployment import Deployment
+    from rally_deploy.hosts.tagged import Tagged
 
 
 class ServerProvider(ResourceOwner):
@@ -52,6 +53,17 @@ class ServerProvider(ResourceOwner):
 
     def delete(self, resource: Resource) -> None:
         raise NotImplementedError(f"{type(self).__name__} recorded {resource.kind} without delete")
+
+    def place(self) -> str:
+        """Where it makes what is on no host: a cloud's address and login, say; else empty.
+
+        ``rdeploy sweep`` asks one provider of each place for what is :meth:`tagged` there.
+        """
+        return ""
+
+    def tagged(self) -> list[Tagged]:
+        """All in that place that carries a deployment's tag, whichever one's. Changes nothing."""
+        return []
 
     def destroy_servers(self) -> None:
         """Remove all that this provider made for this deployment, then its host provider's."""

@@ -118,5 +118,5 @@ def test_sweep_lists_what_is_in_no_ledger(rdeploy, hosts, tmp_path):
         sh(*inside, "delete", "rdfedcba98br")
     assert done.returncode == 1
     assert {
-        "host": hosts[0].address, "kind": "interface", "name": "rdfedcba98br",
+        "where": hosts[0].address, "kind": "interface", "name": "rdfedcba98br",
     } in json.loads(done.stdout)["found"]

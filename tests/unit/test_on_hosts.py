@@ -4,7 +4,7 @@ from rally_deploy.config import Document
 from rally_deploy.errors import UsageError
 from rally_deploy.hosts.tagged import Tagged, parse_tagged
 from rally_deploy.model import Server
-from rally_deploy.on_hosts import HERE, KnownHost, known_hosts, parse_address, unowned
+from rally_deploy.on_hosts import HERE, known_hosts, parse_address
 
 
 def test_only_names_with_a_tag_are_ours():
@@ -39,11 +39,3 @@ def test_this_machine_is_always_known_and_machines_we_made_are_not(deployer, con
     deployer.create(Document(config))
     hosts = known_hosts(deployer.store, ["jo@gate"])
     assert [host.server.label for host in hosts] == [HERE.label, "gate"]
-
-
-def test_host_that_cannot_be_looked_at_is_told(deployer):
-    nowhere = Server("127.0.0.1", port=1)
-    here, there = unowned(deployer.store, [KnownHost(HERE), KnownHost(nowhere)])
-    assert here.error is None
-    assert there.error is not None
-    assert there.found == ()

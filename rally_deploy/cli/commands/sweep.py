@@ -18,32 +18,31 @@ from rally_deploy.cli.table import table
 def command(settings: Settings, addresses: tuple[str, ...], as_json: bool) -> int:
     """List what carries the tag of a deployment, but is in no ledger of this database.
 
-    Looks at this machine and at every host that a deployment of this database has something on.
-    Nothing is removed: what is listed may belong to somebody else's database. The exit code is 1
-    if something was found, or a host could not be looked at.
+    Looks at this machine, at every host that a deployment of this database has something on, and
+    at every cloud that a deployment of it, also a destroyed one, has used. Nothing is removed:
+    what is listed may belong to somebody else's database. The exit code is 1 if something was
+    found, or a host or cloud could not be looked at.
     """
-    from rally_deploy import on_hosts
+    from rally_deploy import leftovers, on_hosts
 
-    store = settings.open_store()
-    try:
-        looks = on_hosts.unowned(store, on_hosts.known_hosts(store, addresses))
-    finally:
-        store.close()
-    rows = [(look.host.server.label, thing) for look in looks for thing in look.found]
-    failed = [(look.host.server.label, look.error) for look in looks if look.error]
+    with settings.open_deployer() as deployer:
+        hosts = on_hosts.known_hosts(deployer.store, addresses)
+        looks = leftovers.on_known_hosts(deployer.store, hosts) + leftovers.in_places(deployer)
+    rows = [(look.where, thing) for look in looks for thing in look.found]
+    failed = [look for look in looks if look.error]
     if as_json:
         click.echo(dump({
             "found": [
-                {"host": host, "kind": thing.kind, "name": thing.name} for host, thing in rows
+                {"where": where, "kind": thing.kind, "name": thing.name} for where, thing in rows
             ],
-            "failed": [{"host": host, "error": str(error)} for host, error in failed],
+            "failed": [{"where": look.where, "error": look.error} for look in failed],
         }))
     else:
         if rows:
-            click.echo(table(("host", "kind", "name"),
-                             [(host, thing.kind, thing.name) for host, thing in rows]))
-        for _, error in failed:
-            click.echo(str(error), err=True)
+            click.echo(table(("where", "kind", "name"),
+                             [(where, thing.kind, thing.name) for where, thing in rows]))
+        for look in failed:
+            click.echo(f"{look.where}: {look.error}", err=True)
         if not rows:
-            click.echo(f"nothing left over on {len(looks) - len(failed)} host(s)")
+            click.echo(f"nothing left over in {len(looks) - len(failed)} place(s)")
     return 1 if rows or failed else 0

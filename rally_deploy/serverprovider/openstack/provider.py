@@ -20,10 +20,13 @@ from rally_deploy.serverprovider.openstack.parts import (
     Spot,
     slug,
 )
-from rally_deploy.serverprovider.openstack.refusal import ServerFailed
+from rally_deploy.serverprovider.openstack.refusal import Patience, ServerFailed
 
 if TYPE_CHECKING:
     from rally_deploy.serverprovider.openstack.preflight import Found
+
+#: How long a look at what is left on a cloud tries again.
+_LOOK_S = 30.0
 
 
 class OpenStackProvider(CloudParts):
@@ -57,7 +60,7 @@ class OpenStackProvider(CloudParts):
         """Servers that let us in; those that are there already and work are kept."""
         from rally_deploy.serverprovider.openstack import waiting
 
-        self._patience.begin(self.config["timeout_s"])
+        self._begin()
         deployment, step, uuid = self.deployment, self.deployment.step, self.deployment.uuid
         for path, text in self.config_warnings(self.config):
             deployment.note(f"{path}: {text}", warning=True)
@@ -180,9 +183,16 @@ class OpenStackProvider(CloudParts):
         if self.config["wait_for_cloud_init"]:
             readiness.wait_for_cloud_init(self.deployment, server, self._patience)
 
+    def place(self) -> str:
+        return schema.place(self.config)
+
     def tagged(self) -> list[Tagged]:
-        """All that carries the tag of a deployment on this cloud, for ``rdeploy sweep``."""
+        from rally_deploy.serverprovider.openstack.cloud import Cloud
         from rally_deploy.serverprovider.openstack.tagged import list_tagged
 
-        self._patience.begin(self.config["timeout_s"])
-        return list_tagged(self._cloud)
+        # A look is no event of the deployment, and a cloud that is away is told soon.
+        patience = Patience(self._patience.sleep, self.deployment.check_cancelled)
+        patience.begin(_LOOK_S)
+        cloud = Cloud(self.config, patience, self.deployment.mask.add)
+        cloud.log_in()
+        return list_tagged(cloud)

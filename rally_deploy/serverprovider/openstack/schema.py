@@ -126,6 +126,20 @@ SCHEMA: Mapping[str, Any] = {
 _LOGIN = ("user", "password", "tenant", "auth_url")
 
 
+def place(config: Mapping[str, Any]) -> str:
+    """The cloud, and whose part of it: key pairs are a user's, all else is a project's."""
+    region = f", region {config['region']}" if config.get("region") else ""
+    if config.get("cloud"):
+        return f"cloud {config['cloud']} of clouds.yaml{region}"
+
+    def named(key: str) -> str:
+        domain = config[f"{'user' if key == 'user' else 'project'}_domain_name"]
+        return str(config[key]) + (f" of {domain}" if domain != "Default" else "")
+
+    url = v3_url(config["auth_url"]).rstrip("/")
+    return f"{url}, user {named('user')}, project {named('tenant')}{region}"
+
+
 def mistakes(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What the schema cannot say, as (path below the block, message)."""
     yield from _login_mistakes(config)

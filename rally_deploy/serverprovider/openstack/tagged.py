@@ -1,4 +1,4 @@
-"""All on a cloud that carries the tag of a deployment, of whichever database."""
+"""All of a user in a project that carries the tag of a deployment, of whichever database."""
 
 from __future__ import annotations
 
@@ -20,19 +20,24 @@ def list_tagged(cloud: Cloud) -> list[Tagged]:
 
 
 def _found(cloud: Cloud) -> Iterator[Tagged]:
+    own = {"project_id": cloud.project_id}  # an administrator would be told of all projects
     names: dict[str, str] = {}
     for server in servers.list_servers(cloud, "rd-"):
         names[server.id] = server.name
         yield from _named("server", server.name)
     for pair in cloud.nova.keypairs.list():
         yield from _named("key pair", pair.name)
-    for group in cloud.network.list("security_groups"):
-        yield from _described("security group", group)
-    for address in cloud.network.list("floatingips"):
+    for group in cloud.network.list("security_groups", **own):
+        for found in _described("security group", group):
+            names[group["id"]] = found.name
+            yield found
+    for address in cloud.network.list("floatingips", **own):
         yield from _described("floating address", address)
-    for port in cloud.network.list("ports"):
-        if port["device_id"] in names:
-            yield from _named("port", f"{names[port['device_id']]} {port['id']}")
+    for port in cloud.network.list("ports", **own):
+        # One that Nova has forgotten is known by our group alone.
+        known = [port["device_id"], *port.get("security_groups", ())]
+        for name in [names[one] for one in known if one in names][:1]:
+            yield from _named("port", f"{name} {port['id']}")
     if cloud.endpoint("block-storage"):
         for volume in servers.list_volumes(cloud):
             yield from _named("volume", volume["name"] or "")
