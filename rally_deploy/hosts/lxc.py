@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from rally_deploy.errors import CommandFailed, HostError, ResourceConflict, WaitTimeout
+from rally_deploy.errors import CommandFailed, HostError, WaitTimeout
+from rally_deploy.hosts import foreign
 from rally_deploy.hosts import lxc_scripts as scripts
 from rally_deploy.ssh.base import Shell
 
@@ -111,7 +112,7 @@ def check_version(shell: Shell, version: str) -> None:
 def clone(shell: Shell, container: Container, authorized_key: str) -> str:
     """Make a container, not started yet; returns how: overlay, snapshot or copy."""
     c = container
-    with _foreign_container(shell, c.name):
+    with _foreign(shell, c.name):
         made = shell.script(
             scripts.MAKE, c.name, c.base, c.hostname, c.bridge, c.mac, c.veth, c.address,
             c.gateway, c.nameservers, authorized_key, "\n".join(c.lines),
@@ -120,18 +121,9 @@ def clone(shell: Shell, container: Container, authorized_key: str) -> str:
     return made.stdout.split()[-1]
 
 
-@contextmanager
-def _foreign_container(shell: Shell, name: str) -> Iterator[None]:
-    try:
-        yield
-    except CommandFailed as error:
-        if error.status != 65:
-            raise
-        raise ResourceConflict(
-            f"{shell.server.label}: there is a container {name} that this deployment did not make",
-            error.stderr, f"look at it with 'lxc-info -n {name}'; if it is left over, remove it "
-            f"with 'lxc-destroy -f -n {name}'",
-        ) from error
+def _foreign(shell: Shell, name: str) -> AbstractContextManager[None]:
+    return foreign.told(
+        shell, f"a container {name}", f"lxc-info -n {name}", f"lxc-destroy -f -n {name}")
 
 
 def start(shell: Shell, name: str) -> None:
@@ -158,7 +150,7 @@ def stop(shell: Shell, name: str, timeout_s: int = 60) -> None:
 
 def delete(shell: Shell, name: str, bridge: str = "", address: str = "") -> None:
     """Remove a container, running or half-made; returns when it was seen gone."""
-    with _foreign_container(shell, name):
+    with _foreign(shell, name):
         shell.script(scripts.DELETE, name, bridge, address, timeout_s=300)
 
 

@@ -8,11 +8,12 @@ the networks of LXC, libvirt and Docker.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from rally_deploy.errors import CommandFailed, HostError, ResourceConflict
+from rally_deploy.errors import CommandFailed, HostError
+from rally_deploy.hosts import foreign
 from rally_deploy.hosts.addresses import gateway, mac_address
 from rally_deploy.ssh.base import Shell
 
@@ -182,16 +183,7 @@ def delete_network(shell: Shell, name: str, bridge: str) -> None:
         shell.script(_DELETE, name, bridge)
 
 
-@contextmanager
-def foreign_device(shell: Shell, device: str) -> Iterator[None]:
+def foreign_device(shell: Shell, device: str) -> AbstractContextManager[None]:
     """Say clearly that a device of our name is not ours."""
-    try:
-        yield
-    except CommandFailed as error:
-        if error.status != 65:
-            raise
-        raise ResourceConflict(
-            f"{shell.server.label}: there is an interface {device} that this deployment did not "
-            "make", error.stderr, f"look at it with 'ip link show {device}'; if it is left over, "
-            f"remove it with 'ip link del {device}'",
-        ) from error
+    return foreign.told(
+        shell, f"an interface {device}", f"ip link show {device}", f"ip link del {device}")

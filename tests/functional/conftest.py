@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,14 @@ class Rdeploy:
             env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
 
+    def wait_for_event(self, name, title, running, timeout=3000):
+        """Until a deployment that is on its way has told this; its process may not end before."""
+        end = time.monotonic() + timeout
+        while title not in self("events", name, check=False).stdout:
+            assert running.poll() is None, running.stdout.read()
+            assert time.monotonic() < end, f"'{title}' was not reached"
+            time.sleep(0.5)
+
     def json(self, *arguments):
         return json.loads(self(*arguments, "--json").stdout)
 
@@ -121,18 +130,18 @@ class QuickCloud:
 
     NAME = "quick"
 
-    def __init__(self, home):
-        self.rdeploy = Rdeploy(home)
+    def __init__(self, home, name=NAME):
+        self.rdeploy, self.name = Rdeploy(home), name
         self.uuid = ""
 
     def create(self):
-        self.rdeploy("create", "--name", self.NAME, "--file", SAMPLES / "quickstart.json",
+        self.rdeploy("create", "--name", self.name, "--file", SAMPLES / "quickstart.json",
                      timeout=2000)
-        self.uuid = self.rdeploy.json("show", self.NAME)["uuid"]
+        self.uuid = self.rdeploy.json("show", self.name)["uuid"]
 
     def destroy(self):
         """Harmless if it is destroyed already."""
-        self.rdeploy("destroy", self.NAME, "--yes", timeout=600, check=False)
+        self.rdeploy("destroy", self.name, "--yes", timeout=600, check=False)
 
     def left_over(self):
         """What this machine still has of it."""
@@ -140,8 +149,15 @@ class QuickCloud:
         return {k: found for k, v in on_machine().items() if (found := [x for x in v if tag in x])}
 
 
+#: "HOME NAME" of a cloud that is there already, for work on the tests: it is used and stays.
+STANDING = os.environ.get("RDEPLOY_TEST_CLOUD", "")
+
+
 @pytest.fixture(scope="session")
 def quick(tmp_path_factory, lxc):
+    if STANDING:
+        yield QuickCloud(*STANDING.split())
+        return
     quick = QuickCloud(tmp_path_factory.mktemp("quick") / "home")
     try:
         quick.create()

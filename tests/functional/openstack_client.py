@@ -7,10 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.functional.conftest import need
+from tests.functional.sshd_hosts import sh
 
 
 def openstack_command():
@@ -39,6 +41,16 @@ class Cloud:
     @property
     def address(self):
         return urlsplit(self.env["OS_AUTH_URL"]).hostname
+
+    @contextmanager
+    def reached_by(self, machine):
+        """This machine has a way to the cloud's address over another one."""
+        route = (f"{self.address}/32", "via", machine.address)
+        sh("ip", "route", "add", *route)
+        try:
+            yield
+        finally:
+            sh("ip", "route", "del", *route, check=False)
 
     def __call__(self, *arguments, timeout=400):
         done = subprocess.run(

@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -92,13 +91,6 @@ def runs(rdeploy, name="node"):
     return int(inside(rdeploy, "ls -d /opt/stack/logs/stack.sh.log.2* | grep -vc summary", name))
 
 
-def wait_for(rdeploy, title, timeout=300):
-    end = time.monotonic() + timeout
-    while title not in rdeploy("events", "node", check=False).stdout:
-        assert time.monotonic() < end, f"'{title}' was not reached"
-        time.sleep(0.5)
-
-
 def titles(rdeploy, kind):
     lines = rdeploy("events", "node", "--json").stdout.splitlines()
     return [event["title"] for event in map(json.loads, lines) if event["kind"] == kind]
@@ -151,7 +143,7 @@ class TestKilled:
     def _killed_at(node, repo, title):
         running = node.start(
             "create", "--name", "node", "--file", node.config("c", cloud(repo, STAND_IN_DELAY=2)))
-        wait_for(node, title)
+        node.wait_for_event("node", title, running)
         os.kill(running.pid, signal.SIGKILL)
         running.wait()
 
@@ -279,7 +271,7 @@ class TestOnAForeignServer:
         before = stranger.look()
         file = rdeploy.config("c", cloud(repo, stranger.provider, STAND_IN_DELAY=2))
         running = rdeploy.start("create", "--name", "node", "--file", file)
-        wait_for(rdeploy, "Starting RabbitMQ")
+        rdeploy.wait_for_event("node", "Starting RabbitMQ", running)
         os.kill(running.pid, signal.SIGKILL)
         running.wait()
         rdeploy("destroy", "node", "--yes", timeout=600)

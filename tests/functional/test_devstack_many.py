@@ -13,7 +13,6 @@ from tests.functional import devstack_repos, lxc_rig
 from tests.functional.conftest import SAMPLES
 from tests.functional.hardware_nodes import hardware_nodes, way_out
 from tests.functional.openstack_client import Cloud
-from tests.functional.sshd_hosts import sh
 from tests.functional.test_devstack_engine import left_of
 from tests.functional.test_devstack_real import LOCALRC, empty_image
 
@@ -113,12 +112,8 @@ def test_controller_and_clones_on_two_machines_with_a_tunnel(rdeploy, sshd, git_
         ))
         with destroyed(rdeploy):
             rdeploy("create", "--name", "many", "--file", file, timeout=4000)
-            route = (f"{Cloud(rdeploy, 'many').address}/32", "via", first.address)
-            sh("ip", "route", "add", *route)
-            try:
+            with Cloud(rdeploy, "many").reached_by(first):
                 every_compute_takes_a_server(rdeploy)
-            finally:
-                sh("ip", "route", "del", *route, check=False)
         assert [thing for machine in machines for thing in machine.left_over()] == []
 
 

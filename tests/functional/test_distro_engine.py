@@ -34,7 +34,7 @@ NODES = {
 
 @pytest.fixture(scope="module")
 def cloud(quick):
-    return Cloud(quick.rdeploy, quick.NAME)
+    return Cloud(quick.rdeploy, quick.name)
 
 
 @pytest.mark.usefixtures("lxc")
@@ -103,7 +103,7 @@ def test_killed_controller_and_compute_are_resumed_to_a_whole_cloud(tmp_path):
     file = rdeploy.config("nodes", NODES)
     running = rdeploy.start("create", "--name", "nodes", "--file", file)
     try:
-        wait_for_event(rdeploy, "nodes", "start database and broker")
+        rdeploy.wait_for_event("nodes", "start database and broker", running)
         os.kill(running.pid, signal.SIGKILL)
         running.wait()
         rdeploy("resume", "nodes", timeout=1500)
@@ -124,10 +124,3 @@ def test_killed_controller_and_compute_are_resumed_to_a_whole_cloud(tmp_path):
         running.wait()
         rdeploy("destroy", "nodes", "--yes", timeout=600)
     assert rdeploy.json("list") == []
-
-
-def wait_for_event(rdeploy, name, title, timeout=1200):
-    end = time.monotonic() + timeout
-    while title not in rdeploy("events", name, check=False).stdout:
-        assert time.monotonic() < end, f"'{title}' was not reached"
-        time.sleep(2)

@@ -1,23 +1,17 @@
 """A controller, cloned computes beside it and on another machine, and a node that fails."""
 
-import json
 import os
-import shutil
 import signal
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
 from rally_deploy.testing.fakes import plugin_path
 from tests.functional import lxc_rig
-from tests.functional.conftest import Rdeploy, need
+from tests.functional.conftest import Rdeploy
 from tests.functional.hardware_nodes import hardware_nodes, way_out
-from tests.functional.sshd_hosts import sh
+from tests.functional.openstack_client import Cloud
 
 pytestmark = [
     pytest.mark.functional, pytest.mark.timeout(5400), pytest.mark.usefixtures("lxc", "sshd"),
@@ -79,75 +73,19 @@ def rdeploy(tmp_path_factory):
     return rdeploy
 
 
-@pytest.fixture(scope="module")
-def client():
-    """The ``openstack`` command of this environment, or of the machine."""
-    beside = Path(sys.executable).with_name("openstack")
-    if not beside.exists():
-        need("the openstack client", "openstack")
-    return str(beside) if beside.exists() else shutil.which("openstack")
-
-
-class Outside:
-    """The ``openstack`` client on this machine, with a way to the controller's container."""
-
-    def __init__(self, rdeploy, machine, client):
-        self._command = client
-        text = rdeploy("openrc", "many").stdout
-        shown = subprocess.run(
-            ["sh", "-c", f"{text}\nenv -0"], capture_output=True, text=True, check=True).stdout
-        pairs = (line.split("=", 1) for line in shown.split("\0") if line.startswith("OS_"))
-        self._env = {**os.environ, **dict(pairs), "OS_COMPUTE_API_VERSION": "2.88"}
-        self.address = urlsplit(self._env["OS_AUTH_URL"]).hostname
-        self._route = (f"{self.address}/32", "via", machine.address)
-
-    def __enter__(self):
-        sh("ip", "route", "add", *self._route)
-        return self
-
-    def __exit__(self, *_):
-        sh("ip", "route", "del", *self._route, check=False)
-
-    def __call__(self, *arguments):
-        done = subprocess.run(
-            [self._command, *arguments], env=self._env, capture_output=True, text=True,
-            timeout=400, check=False)
-        assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
-
-    def json(self, *arguments):
-        return json.loads(self(*arguments, "-f", "json"))
-
-    def boot(self, host):
-        """Where a server of this host runs, once it does."""
-        made = self.json("server", "create", "--image", "rdeploy-guest", "--flavor",
-                         "rdeploy-guest", "--network", "private", "--host", host, "--wait",
-                         f"on-{host}")
-        assert made["status"] == "ACTIVE", made
-        return made["OS-EXT-SRV-ATTR:host"]
-
-
-def wait_for_event(rdeploy, title, running, timeout=3000):
-    end = time.monotonic() + timeout
-    while title not in rdeploy("events", "many", check=False).stdout:
-        assert running.poll() is None, running.stdout.read()
-        assert time.monotonic() < end, f"'{title}' was not reached"
-        time.sleep(2)
-
-
 def states(rdeploy):
     return {d["name"]: d["state"] for d in rdeploy.json("list", "--all")}
 
 
 def test_killed_then_one_node_failing_then_mended_becomes_one_cloud_over_two_machines(
-    client, rdeploy, machines
+    rdeploy, machines
 ):
     first, second = machines
     folder = rdeploy.home.parent
     file = rdeploy.config("many", whole(folder, first, second))
     running = rdeploy.start("create", "--name", "many", "--file", file)
     try:
-        wait_for_event(rdeploy, "make 3 clones", running)
+        rdeploy.wait_for_event("many", "make 3 clones", running)
         os.kill(running.pid, signal.SIGKILL)
         running.wait()
 
@@ -166,7 +104,7 @@ def test_killed_then_one_node_failing_then_mended_becomes_one_cloud_over_two_mac
         # Nothing that was ready is deployed again.
         assert time.monotonic() - begin < 300
         assert set(states(rdeploy).values()) == {"ready"}
-        whole_cloud_works(rdeploy, first, client)
+        whole_cloud_works(rdeploy, first)
     finally:
         running.kill()
         running.wait()
@@ -175,18 +113,20 @@ def test_killed_then_one_node_failing_then_mended_becomes_one_cloud_over_two_mac
     assert list((folder / "world").iterdir()) == []
 
 
-def whole_cloud_works(rdeploy, machine, client):
+def whole_cloud_works(rdeploy, machine):
     shown = rdeploy.json("show", "many")
     names = [server["name"] for server in shown["servers"]]
     computes = [name for name in names if "-compute-" in name]
     assert "-controller-" in names[0]
     assert len(computes) == 6
-    with Outside(rdeploy, machine, client) as openstack:
-        found = {h["Hypervisor Hostname"]: h["State"]
-                 for h in openstack.json("hypervisor", "list")}
-        assert found == dict.fromkeys(computes, "up")
+    openstack = Cloud(rdeploy, "many")
+    with openstack.reached_by(machine):
+        assert openstack.hypervisors() == dict.fromkeys(computes, "up")
         with ThreadPoolExecutor(3) as pool:
-            assert list(pool.map(openstack.boot, computes)) == computes
+            booted = pool.map(
+                lambda host: openstack.boot(host, "rdeploy-guest", "rdeploy-guest", "private"),
+                computes)
+            assert list(booted) == computes
         servers = [s["ID"] for s in openstack.json("server", "list")]
         openstack("server", "delete", "--wait", *servers)
     inside = rdeploy("ssh", "many", computes[-1], "--", "hostname").stdout.strip()
