@@ -16,12 +16,13 @@ from rally_deploy.ssh.base import STATE_DIR, Shell
 FOLDER = f"{STATE_DIR}/guest"
 
 #: In the order in which they are loaded; one that the kernel has built in is skipped.
-_MODULES = (
+MODULES = (
     "af_packet", "failover", "net_failover", "virtio_ring", "virtio", "virtio_pci_legacy_dev",
     "virtio_pci_modern_dev", "virtio_pci", "virtio_net", "virtio_blk", "rng-core", "virtio-rng",
 )
 
-_INIT = r"""#!/bin/busybox sh
+#: How the init of such a guest begins: then its network interface, $nic, is up.
+INIT_BEGIN = r"""#!/bin/busybox sh
 /bin/busybox mkdir -p /proc /sys /dev /run /tmp /root/.ssh /var/log /etc/dropbear
 /bin/busybox --install -s /bin
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root
@@ -37,7 +38,9 @@ nic=eth0
 n=0
 while [ ! -e /sys/class/net/$nic ] && [ $n -lt 50 ]; do sleep 0.1; n=$((n + 1)); done
 ip link set $nic up
-udhcpc -i $nic -b -t 5 -T 2 -A 2 -s /etc/udhcpc.sh >/dev/null 2>&1
+"""
+
+_INIT = INIT_BEGIN + r"""udhcpc -i $nic -b -t 5 -T 2 -A 2 -s /etc/udhcpc.sh >/dev/null 2>&1
 dropbear -R -s -E 2>/dev/null
 chmod 700 /root /root/.ssh
 # wget's own -T makes this busybox crash.
@@ -134,6 +137,11 @@ touch "$folder/ready"
 """
 
 
+def build_script(init: str) -> str:
+    """Shell commands that build a guest: $1 its folder, $2 kernel package, $3 its modules."""
+    return f"INIT={shlex.quote(init)}\nDHCP={shlex.quote(_DHCP)}\n{_BUILD}"
+
+
 @dataclass(frozen=True)
 class GuestFiles:
     """Where its parts are on the controller."""
@@ -145,8 +153,8 @@ class GuestFiles:
 
 def build_guest(shell: Shell, job: str, kernel_package: str) -> GuestFiles:
     """Build it on this server unless it is there; apt's lists must be fresh."""
-    text = f"INIT={shlex.quote(_INIT)}\nDHCP={shlex.quote(_DHCP)}\n{_BUILD}"
-    detached.start(shell, job, text, FOLDER, kernel_package, " ".join(_MODULES))
+    detached.start(
+        shell, job, build_script(_INIT), FOLDER, kernel_package, " ".join(MODULES))
     done = detached.attach(shell, job, 600)
     detached.forget(shell, job)
     if not done.ok:

@@ -8,8 +8,8 @@ network is an isolated bridge. At the end only what it started is ended, by its 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
-import shlex
 import shutil
 import signal
 import socket
@@ -26,37 +26,23 @@ from tests.functional.sshd_hosts import SSHD, keygen, sh
 PASSWORD = "sesame-rdt"
 
 # As hosts.guest_image's guest, but its key and password are told by its kernel's command line.
-_INIT = r"""#!/bin/busybox sh
-/bin/busybox mkdir -p /proc /sys /dev /run /tmp /root/.ssh /var/log /etc/dropbear
-/bin/busybox --install -s /bin
-export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t devtmpfs devtmpfs /dev
-mkdir -p /dev/pts
-mount -t devpts devpts /dev/pts
+_INIT = guest_image.INIT_BEGIN + r"""
 for word in $(cat /proc/cmdline); do
     case $word in
     rdt.key=*) echo "ssh-ed25519 ${word#rdt.key=}" >/root/.ssh/authorized_keys ;;
     rdt.hash=*) hash=${word#rdt.hash=} ;;
     rdt.client=*) client="-x 0x3d:${word#rdt.client=}" ;;
     rdt.deaf) deaf=1 ;;
-    rdt.off) off=1 ;;
+    rdt.off) poweroff -f ;;
     esac
 done
 chmod 700 /root /root/.ssh
 echo "root:${hash:-*}:19000:0:99999:7:::" >/etc/shadow
-for module in $(cat /modules/order); do insmod "/modules/$module.ko" 2>/dev/null; done
 # As much of cloud-init as this guest needs.
 if [ -e /dev/vdb ]; then
     grep -ao 'ssh-ed25519 [A-Za-z0-9+/=]*' /dev/vdb >>/root/.ssh/authorized_keys
 fi
-ip link set lo up
-n=0
-while [ ! -e /sys/class/net/eth0 ] && [ $n -lt 50 ]; do sleep 0.1; n=$((n + 1)); done
-ip link set eth0 up
-[ -z "$off" ] || poweroff -f
-[ -n "$deaf" ] || udhcpc -i eth0 -b -t 10 -T 2 -A 2 $client -s /etc/udhcpc.sh >/dev/null 2>&1
+[ -n "$deaf" ] || udhcpc -i $nic -b -t 10 -T 2 -A 2 $client -s /etc/udhcpc.sh >/dev/null 2>&1
 dropbear -R -E 2>/dev/null
 echo "the guest is up" >/dev/console
 while :; do setsid cttyhack sh </dev/console >/dev/console 2>&1; sleep 1; done
@@ -154,12 +140,12 @@ class Libvirtd:
         return ["nsenter", "-m", "-t", pid, *argv]
 
     def start_libvirtd(self) -> None:
-        _until((self.folder / "virtlogd.pid").exists, "virtlogd")
+        until((self.folder / "virtlogd.pid").exists, "virtlogd")
         file = self.folder / "run" / "libvirt-sock"
         file.unlink(missing_ok=True)
         pid_file = f"{self.folder}/libvirtd.pid"
         self._run("libvirtd", *self.inside("libvirtd", "--pid-file", pid_file))
-        _until(file.exists, "libvirtd")
+        until(file.exists, "libvirtd")
 
     def stop_libvirtd(self, number: int = signal.SIGTERM) -> None:
         """End libvirtd; its guests run on."""
@@ -234,6 +220,11 @@ class Libvirtd:
                    if "qemu-system" in line and "guest=rd-" in line and str(self.folder) in line]
         return sorted({*domains, *files, *running})
 
+    def consoles(self) -> list[str]:
+        """What the consoles of rdeploy's clones have said."""
+        return [path.read_text(errors="replace") for path in sorted(self.pool.iterdir())
+                if "-console-" in path.name]
+
     @contextlib.contextmanager
     def sshd(self, port: int = 0) -> Iterator[str]:
         """An sshd of this libvirtd's machine: yields ``user@host:port``."""
@@ -253,7 +244,7 @@ class Libvirtd:
                 return probe.connect_ex(("127.0.0.1", port)) == 0
 
         try:
-            _until(listens, "sshd")
+            until(listens, "sshd")
             yield f"root@127.0.0.1:{port}"
         finally:
             self._end("sshd")
@@ -292,12 +283,12 @@ class Libvirtd:
 
 def build_guest(folder: Path) -> Path:
     """The parts of the guest, from the distribution's packages, unless they are there."""
-    target = folder / "guest"
-    text = (f"INIT={shlex.quote(_INIT)}\nDHCP={shlex.quote(guest_image._DHCP)}\nset -e\n"
-            f"{guest_image._BUILD}")
+    script = "set -e\n" + guest_image.build_script(_INIT)
+    # What was kept from an earlier run may have been built in another way.
+    target = folder / f"guest-{hashlib.sha256(script.encode()).hexdigest()[:8]}"
     done = subprocess.run(
-        ["sh", "-c", text, "sh", str(target), "linux-image-cloud-amd64",
-         " ".join(guest_image._MODULES)],
+        ["sh", "-c", script, "sh", str(target), "linux-image-cloud-amd64",
+         " ".join(guest_image.MODULES)],
         capture_output=True, text=True, check=False,
     )
     assert (target / "ready").exists(), done.stdout + done.stderr
@@ -305,7 +296,8 @@ def build_guest(folder: Path) -> Path:
     return target
 
 
-def _until(true: Callable[[], bool], what: str, timeout_s: float = 180.0) -> None:
+def until(true: Callable[[], bool], what: str, timeout_s: float = 180.0) -> None:
+    """Wait for it; RuntimeError names ``what`` if it takes too long."""
     end = time.monotonic() + timeout_s
     while not true():
         if time.monotonic() > end:

@@ -120,7 +120,7 @@ class VirshProvider(ServerProvider):
         from rally_deploy.serverprovider.virsh.clones import domain_of
 
         def left_s() -> float:
-            return max(end - time.monotonic(), 1.0)
+            return max(round(end - time.monotonic()), 1)
 
         running = [
             Running(row.name, domain_of(self._hypervisor, row), row.facts["macs"])
