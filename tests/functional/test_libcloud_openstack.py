@@ -9,12 +9,15 @@ from tests.functional.killing_outside import AnsweringShells
 from tests.functional.lxc_rig import ServersOnly
 from tests.functional.openstack_client import Cloud
 
-pytestmark = [pytest.mark.functional, pytest.mark.timeout(2400)]
+pytestmark = [
+    pytest.mark.functional, pytest.mark.timeout(2400),
+    pytest.mark.xdist_group("machine"),
+]
 
 
 @pytest.fixture(scope="module")
 def cloud(quick):
-    return Cloud(quick.rdeploy, quick.NAME)
+    return Cloud(quick.rdeploy, quick.name)
 
 
 class TestOnOpenStack:

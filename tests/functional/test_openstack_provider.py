@@ -1,8 +1,10 @@
 """OpenStackProvider on a real OpenStack, which DistroEngine deploys in a container for it."""
 
 import hashlib
+import json
 import os
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -10,22 +12,18 @@ from rally_deploy.errors import EachFailed, ResourceConflict
 from rally_deploy.serverprovider.openstack.refusal import CloudRefusal, CloudUnfit, ServerFailed
 from rally_deploy.testing.fakes import plugin_path
 from tests.functional import openstack_rig
-from tests.functional.conftest import Rdeploy
+from tests.functional.conftest import STANDING, Rdeploy
 from tests.functional.fault_proxy import FaultProxy
 
-pytestmark = [pytest.mark.functional, pytest.mark.timeout(2400)]
-
-#: "HOME NAME" of a cloud that is there already, for work on these tests; else one is made.
-STANDING = os.environ.get("RDEPLOY_TEST_CLOUD", "")
+pytestmark = [
+    pytest.mark.functional, pytest.mark.timeout(2400),
+    pytest.mark.xdist_group("machine"),
+]
 
 
 @pytest.fixture(scope="module")
-def cloud(request):
-    if STANDING:
-        home, name = STANDING.split()
-        return openstack_rig.RealCloud(Rdeploy(home), name)
-    quick = request.getfixturevalue("quick")
-    return openstack_rig.RealCloud(quick.rdeploy, quick.NAME)
+def cloud(quick):
+    return openstack_rig.RealCloud(quick.rdeploy, quick.name)
 
 
 @pytest.fixture
@@ -210,16 +208,23 @@ def test_service_that_stays_away_ends_clearly_at_the_deadline(cloud, made):
     assert cloud.things() == before
 
 
-@pytest.mark.parametrize("point", [9, 19, 22, 25, 28, 31, 34, 38])
-def test_kill_at_a_call_to_the_cloud_then_destroy_leaves_nothing(cloud, clean, tmp_path, point):
-    """Odd points are before a request, even ones behind it."""
-    key = cloud.foreign_key(f"rd-somebody-elses-{point}")
-    whole = Whole(tmp_path / str(point), cloud.block(floating_network="public"))
-    try:
-        killed = whole.rdeploy.killed(
-            point, "create", "--name", "it", "--file", whole.file)
+KILL_POINTS = (9, 13, 19, 22, 25, 28, 31, 34, 38)
+
+
+def test_kill_at_a_call_to_the_cloud_then_destroy_leaves_nothing(cloud, clean, tmp_path):
+    """Odd points are before a request, even ones behind it. Several at once, to save time."""
+    key = cloud.foreign_key("rd-somebody-elses")
+
+    def kill_and_destroy(point):
+        whole = Whole(tmp_path / str(point), cloud.block(floating_network="public"))
+        killed = whole.rdeploy.killed(point, "create", "--name", "it", "--file", whole.file)
         whole.destroy()
-        assert killed
+        return killed
+
+    try:
+        with ThreadPoolExecutor(3) as pool:
+            killed = dict(zip(KILL_POINTS, pool.map(kill_and_destroy, KILL_POINTS), strict=True))
+        assert killed == dict.fromkeys(KILL_POINTS, True)
         assert key in cloud.things()["key pairs"]
     finally:
         cloud.client.nova.keypairs.delete(key)
@@ -235,3 +240,19 @@ def test_kill_then_resume_makes_one_server(cloud, clean, tmp_path):
         assert new == {**dict.fromkeys(new, 1), "images": 0}
     finally:
         whole.destroy()
+
+
+def test_sweep_lists_what_no_ledger_has_on_the_cloud_of_a_destroyed_deployment(
+    cloud, clean, tmp_path
+):
+    whole = Whole(tmp_path / "swept", cloud.block(flavor_id="no-such"))
+    key = cloud.foreign_key("rd-0123abcd-key")
+    try:
+        assert "no flavor 'no-such'" in whole.create(check=False).stderr
+        whole.destroy()
+        swept = json.loads(whole.rdeploy("sweep", "--json", check=False).stdout)
+        found = [(f["kind"], f["name"]) for f in swept["found"] if cloud.auth_url in f["where"]]
+        assert found == [("key pair", key)]
+        assert swept["failed"] == []
+    finally:
+        cloud.client.nova.keypairs.delete(key)
