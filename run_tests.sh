@@ -43,5 +43,4 @@ say "tests"
 # seen to pass as a whole yet: run them by their names.
 exec python -m pytest -n 2 --dist loadgroup --durations=60 \
     --ignore=tests/functional/test_openstack_provider.py \
-    --ignore=tests/functional/test_libcloud_openstack.py \
-    --ignore=tests/functional/test_virsh_provider.py
+    --ignore=tests/functional/test_libcloud_openstack.py

@@ -48,7 +48,8 @@ echo "the guest is up" >/dev/console
 while :; do setsid cttyhack sh </dev/console >/dev/console 2>&1; sleep 1; done
 """
 
-_NETWORK = """<network><name>rdt</name><bridge name='{bridge}' stp='off' delay='0'/>
+# Names that tests which look for what rdeploy has left on this machine do not take for its own.
+_NETWORK = """<network><name>guests</name><bridge name='{bridge}' stp='off' delay='0'/>
 <ip address='{net}.1' netmask='255.255.255.0'><dhcp>
 <range start='{net}.10' end='{net}.99'/></dhcp></ip></network>"""
 
@@ -167,7 +168,7 @@ class Libvirtd:
         pool = self.connection.storagePoolCreateXML(
             f"<pool type='dir'><name>rdt</name><target><path>{self.pool}</path></target></pool>")
         for number in range(77, 97):
-            net, bridge = f"172.31.{number}", f"rdtvirt{number}"
+            net, bridge = f"172.31.{number}", f"guests{number}"
             if not sh("ip", "-4", "address", "show", "to", f"{net}.0/24").strip():
                 break
         self._net = net
@@ -199,7 +200,7 @@ class Libvirtd:
             self.connection.lookupByName(name).undefine()
         boot = "" if words is None else _BOOT.format(guest=self._guest, words=words)
         return self.connection.defineXML(_DOMAIN.format(
-            name=name, boot=boot, network="rdt", memory_mb=memory_mb,
+            name=name, boot=boot, network="guests", memory_mb=memory_mb,
             disk=f"{self.pool}/{disk}", emulator=shutil.which("qemu-system-x86_64"),
         ))
 

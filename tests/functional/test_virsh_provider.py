@@ -18,7 +18,9 @@ from tests.functional.conftest import need
 from tests.functional.libvirt_rig import PASSWORD, Libvirtd, build_guest, until
 from tests.functional.sshd_hosts import sh
 
-pytestmark = [pytest.mark.functional, pytest.mark.timeout(1200)]
+pytestmark = [
+    pytest.mark.functional, pytest.mark.timeout(1200), pytest.mark.xdist_group("libvirt"),
+]
 
 
 @pytest.fixture(scope="module")
