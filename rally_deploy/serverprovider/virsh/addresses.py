@@ -91,7 +91,7 @@ def await_addresses(
         deployment.wait(all_have_one, timeout_s, "addresses of the clones")
     except WaitTimeout as error:
         _require_own_leases(hypervisor, clones, around)
-        missing = [clone.name for clone in clones if clone.name not in found]
+        missing = [clone for clone in clones if clone.name not in found]
         raise _none(hypervisor, missing, found, around, timeout_s) from error
     _require_own_leases(hypervisor, clones, around)
     return found
@@ -135,15 +135,17 @@ def _require_own_leases(
 
 
 def _none(
-    hypervisor: Hypervisor, missing: Sequence[str], found: Mapping[str, str],
+    hypervisor: Hypervisor, missing: Sequence[Running], found: Mapping[str, str],
     around: Surroundings, timeout_s: float,
 ) -> NoAddress:
-    names = ", ".join(missing)
-    console = console_of(hypervisor, around.pool, missing[0], around.mark)
+    names = ", ".join(clone.name for clone in missing)
+    blind = "" if around.leases else _why_no_arp(missing[0].domain)
+    console = console_of(hypervisor, around.pool, missing[0].name, around.mark)
+    details = "\n".join(filter(None, [blind, console]))
     if around.network and not around.leases:
         return NoAddress(
             f"{names}: no address within {timeout_s:g} s, and the network {around.network} has no "
-            "DHCP", console,
+            "DHCP", details,
             f"give it DHCP: 'virsh -c {hypervisor.way.uri} net-edit {around.network}' (<dhcp> "
             "with a <range>), then net-destroy and net-start it; or name another 'network'",
         )
@@ -151,10 +153,24 @@ def _none(
     if found:
         remedy += "others got one: an /etc/machine-id in the template would make them share it; "
     return NoAddress(
-        f"{names}: no address within {timeout_s:g} s", console,
+        f"{names}: no address within {timeout_s:g} s", details,
         f"{remedy}QEMU's guest agent in the template tells it on any network; a larger "
         "'timeout_s' helps a slow guest",
     )
+
+
+def _why_no_arp(domain: Any) -> str:
+    """Why libvirt sees no ARP entries at all; empty if it does.
+
+    Some versions of it cannot read what newer kernels answer.
+    """
+    import libvirt
+
+    try:
+        domain.interfaceAddresses(_ARP)
+    except libvirt.libvirtError as error:
+        return f"libvirt cannot read its host's ARP table: {error}"
+    return ""
 
 
 def address_of(

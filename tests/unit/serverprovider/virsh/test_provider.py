@@ -302,6 +302,19 @@ def test_network_without_dhcp_is_told(rig):
         wait_for(rig, [running("a", "52:54:00:00:00:01", "")], leases=False)
 
 
+def test_arp_table_that_libvirt_cannot_read_is_told(rig):
+    import libvirt
+
+    class Blind(Addresses):
+        def interfaceAddresses(self, source):
+            raise libvirt.libvirtError("wrong nlmsg len")
+
+    clone = addresses.Running("a", Blind("a", {}), ["52:54:00:00:00:01"])
+    with pytest.raises(NoAddress) as caught:
+        wait_for(rig, [clone], leases=False)
+    assert "cannot read its host's ARP table: wrong nlmsg len" in caught.value.details
+
+
 def test_guest_that_asks_for_no_address_is_named_and_the_others_are_not(rig):
     clones = [running("a", "52:54:00:00:00:01", ""), running("b", "52:54:00:00:00:02", "10.0.0.9")]
     with pytest.raises(NoAddress, match="^a: no address within") as caught:
