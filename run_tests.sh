@@ -38,9 +38,6 @@ mypy
 say "layers"
 lint-imports
 say "tests"
-# Two at a time. Those of the group "machine" look at what the whole machine has: one after the other.
-# The tests of the providers of virtual machines on real services that are ignored here have not been
-# seen to pass as a whole yet: run them by their names.
-exec python -m pytest -n 2 --dist loadgroup --durations=60 \
-    --ignore=tests/functional/test_openstack_provider.py \
-    --ignore=tests/functional/test_libcloud_openstack.py
+# Two at a time, those of one group (xdist_group) one after the other: containers of this machine, the
+# cloud that many tests share, libvirt.
+exec python -m pytest -n 2 --dist loadgroup --durations=60

@@ -80,6 +80,10 @@ class Rdeploy:
     def json(self, *arguments):
         return json.loads(self(*arguments, "--json").stdout)
 
+    def left_over(self):
+        """What this machine still has of any deployment of this home."""
+        return [text for d in self.json("list", "--all") for text in left_of(d["uuid"])]
+
     def config(self, name, tree):
         """A config file beside the home."""
         path = self.home.parent / f"{name}.json"
@@ -99,11 +103,10 @@ def on_machine():
         return done.stdout.split("\n")
 
     containers = [n for n in lines("lxc-ls", "-1") if n.startswith("rd-")]
-    # LXC's own are called veth...; those of the tests begin with rdt.
     links = [w[0] for line in lines("ip", "-o", "link") if (w := line.split(": ")[1:2])]
     return {
         "containers": sorted(n.strip() for n in containers if not n.startswith("rd-base-")),
-        "links": sorted(n for n in links if re.match("rd[0-9a-f]{8}|veth", n)),
+        "links": sorted(name for name in links if re.match("rd[0-9a-f]{8}", name)),
         "iptables": sorted(line for line in lines("iptables-save") if "rd-" in line),
         "routes": sorted(line for line in lines("ip", "route") if " dev rd" in line),
         "processes": sorted(
@@ -117,12 +120,9 @@ def on_machine():
     }
 
 
-@pytest.fixture
-def clean_machine():
-    """The test must leave this machine as it found it."""
-    before = on_machine()
-    yield before
-    assert on_machine() == before
+def left_of(uuid):
+    """What this machine has that carries a deployment's tag."""
+    return [text for made in on_machine().values() for text in made if uuid[:8] in text]
 
 
 class QuickCloud:
@@ -132,21 +132,14 @@ class QuickCloud:
 
     def __init__(self, home, name=NAME):
         self.rdeploy, self.name = Rdeploy(home), name
-        self.uuid = ""
 
     def create(self):
         self.rdeploy("create", "--name", self.name, "--file", SAMPLES / "quickstart.json",
                      timeout=2000)
-        self.uuid = self.rdeploy.json("show", self.name)["uuid"]
 
     def destroy(self):
         """Harmless if it is destroyed already."""
         self.rdeploy("destroy", self.name, "--yes", timeout=600, check=False)
-
-    def left_over(self):
-        """What this machine still has of it."""
-        tag = self.uuid[:8]
-        return {k: found for k, v in on_machine().items() if (found := [x for x in v if tag in x])}
 
 
 #: "HOME NAME" of a cloud that is there already, for work on the tests: it is used and stays.

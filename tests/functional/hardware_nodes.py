@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rally_deploy.hosts.network import FORWARDING
 from rally_deploy.model import Server
 from tests.functional.sshd_hosts import SSHD, keygen, sh
 
@@ -146,8 +147,6 @@ def until(probe, timeout_s: float = 10.0) -> None:
 @contextlib.contextmanager
 def way_out(bridge: str, network: str) -> Iterator[None]:
     """What is on this bridge reaches what this machine reaches: packages, say."""
-    forwarding = Path("/proc/sys/net/ipv4/ip_forward")
-    was = forwarding.read_text()
     own = ("-m", "comment", "--comment", bridge)
     rules = [
         ("-t", "nat", "{}", "POSTROUTING", "-s", f"{network}.0/24", "!", "-d", f"{network}.0/24",
@@ -160,14 +159,17 @@ def way_out(bridge: str, network: str) -> Iterator[None]:
         for rule in rules:
             sh("iptables", "-w", "30", *(word.format(action) for word in rule))
 
+    def forward(action: str) -> None:
+        # As rdeploy does it: others may need it for longer, or begin to while this lasts.
+        sh("sh", "-ec", f'{FORWARDING}\n{action}_forwarding "$1"', action, bridge)
+
     change("-I")
-    forwarding.write_text("1")
+    forward("use")
     try:
         yield
     finally:
         change("-D")
-        if was.strip() == "0":
-            forwarding.write_text(was)
+        forward("leave")
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from rally_deploy.engines.devstack.prepare import PACKAGES
 from rally_deploy.testing.contract import EngineContract, open_deployer
 from rally_deploy.testing.devstack import write_devstack
 from rally_deploy.testing.fakes import plugin_path
-from tests.functional.conftest import Rdeploy, on_machine
+from tests.functional.conftest import Rdeploy, left_of, on_machine
 
 pytestmark = [
     pytest.mark.functional, pytest.mark.timeout(1500),
@@ -71,14 +71,8 @@ class TestContract(EngineContract):
 def node(rdeploy, lxc):
     """``rdeploy``, whose deployment "node" is destroyed at the end and leaves nothing behind."""
     yield rdeploy
-    found = [d["uuid"] for d in rdeploy.json("list", "--all")]
     rdeploy("destroy", "node", "--yes", check=False, timeout=600)
-    assert [left for uuid in found for left in left_of(uuid)] == []
-
-
-def left_of(uuid):
-    """What the machine has that carries a deployment's tag."""
-    return [text for made in on_machine().values() for text in made if uuid[:8] in text]
+    assert rdeploy.left_over() == []
 
 
 def inside(rdeploy, command, name="node"):

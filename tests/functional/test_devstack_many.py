@@ -13,7 +13,6 @@ from tests.functional import devstack_repos, lxc_rig
 from tests.functional.conftest import SAMPLES
 from tests.functional.hardware_nodes import hardware_nodes, way_out
 from tests.functional.openstack_client import Cloud
-from tests.functional.test_devstack_engine import left_of
 from tests.functional.test_devstack_real import LOCALRC, empty_image
 
 pytestmark = [
@@ -72,9 +71,8 @@ def destroyed(rdeploy):
     try:
         yield
     finally:
-        uuids = [d["uuid"] for d in rdeploy.json("list", "--all")]
         rdeploy("destroy", "many", "--yes", timeout=900)
-    assert [thing for uuid in uuids for thing in left_of(uuid)] == []
+    assert rdeploy.left_over() == []
 
 
 def every_compute_takes_a_server(rdeploy, computes=COMPUTES, every=1):

@@ -13,7 +13,7 @@ from tests.functional.openstack_client import Cloud
 
 pytestmark = [
     pytest.mark.functional, pytest.mark.timeout(2400),
-    pytest.mark.xdist_group("machine"),
+    pytest.mark.xdist_group("cloud"),
 ]
 
 NODES = {
@@ -97,7 +97,7 @@ def reach(address, key, command, timeout=240):
         time.sleep(1)
 
 
-@pytest.mark.usefixtures("lxc", "clean_machine")
+@pytest.mark.usefixtures("lxc")
 def test_killed_controller_and_compute_are_resumed_to_a_whole_cloud(tmp_path):
     rdeploy = Rdeploy(tmp_path / "home")
     file = rdeploy.config("nodes", NODES)
@@ -124,3 +124,4 @@ def test_killed_controller_and_compute_are_resumed_to_a_whole_cloud(tmp_path):
         running.wait()
         rdeploy("destroy", "nodes", "--yes", timeout=600)
     assert rdeploy.json("list") == []
+    assert rdeploy.left_over() == []

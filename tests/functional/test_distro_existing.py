@@ -8,7 +8,7 @@ from rally_deploy.testing.fakes import plugin_path
 
 pytestmark = [
     pytest.mark.functional, pytest.mark.timeout(1500),
-    pytest.mark.xdist_group("machine"),
+    pytest.mark.xdist_group("cloud"),
 ]
 
 LOOK = """

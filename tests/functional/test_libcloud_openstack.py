@@ -11,7 +11,7 @@ from tests.functional.openstack_client import Cloud
 
 pytestmark = [
     pytest.mark.functional, pytest.mark.timeout(2400),
-    pytest.mark.xdist_group("machine"),
+    pytest.mark.xdist_group("cloud"),
 ]
 
 

@@ -9,7 +9,7 @@ from rally_deploy.errors import EachFailed
 from rally_deploy.serverprovider.lxc import LxcProvider
 from rally_deploy.testing.contract import open_deployer, open_deployment
 from tests.functional import clone_rig, lxc_rig
-from tests.functional.conftest import need, on_machine
+from tests.functional.conftest import left_of, need
 from tests.functional.hardware_nodes import hardware_nodes
 from tests.functional.sshd_hosts import sh
 from tests.functional.test_hardware_nodes import ON_BTRFS
@@ -95,9 +95,8 @@ def ask(deployment, *argv):
 
 def ours(deployment):
     """What this machine has of a deployment and of its tree."""
-    short, found = deployment.record.short, on_machine()
-    left = [name for names in found.values() for name in names if short in name]
-    return left + [str(path) for path in LXC.glob(f"*{short}*")] + [
+    short = deployment.record.short
+    return left_of(deployment.uuid) + [str(path) for path in LXC.glob(f"*{short}*")] + [
         str(path) for path in LXC.glob(f".*{short}*")]
 
 

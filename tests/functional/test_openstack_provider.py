@@ -17,7 +17,7 @@ from tests.functional.fault_proxy import FaultProxy
 
 pytestmark = [
     pytest.mark.functional, pytest.mark.timeout(2400),
-    pytest.mark.xdist_group("machine"),
+    pytest.mark.xdist_group("cloud"),
 ]
 
 

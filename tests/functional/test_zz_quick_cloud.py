@@ -6,13 +6,13 @@ from tests.functional.conftest import STANDING
 
 pytestmark = [
     pytest.mark.functional, pytest.mark.timeout(2400),
-    pytest.mark.xdist_group("machine"),
+    pytest.mark.xdist_group("cloud"),
 ]
 
 
 @pytest.mark.skipif(bool(STANDING), reason="a cloud that was there before stays")
 def test_quick_cloud_leaves_nothing_on_the_machine(quick):
-    assert quick.left_over()["containers"] != []
+    assert quick.rdeploy.left_over() != []
     quick.destroy()
     assert quick.rdeploy.json("list") == []
-    assert quick.left_over() == {}
+    assert quick.rdeploy.left_over() == []
