@@ -87,7 +87,7 @@ class RealCloud:
 
 
 def deployer(folder: Any, watcher: Any = None) -> Any:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     return open_deployer(folder, ServersOnly, OpenStackProvider, watcher=watcher)
 
 
