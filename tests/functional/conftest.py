@@ -75,7 +75,7 @@ class Rdeploy:
         while title not in self("events", name, check=False).stdout:
             assert running.poll() is None, running.stdout.read()
             assert time.monotonic() < end, f"'{title}' was not reached"
-            time.sleep(0.5)
+            time.sleep(1)
 
     def json(self, *arguments):
         return json.loads(self(*arguments, "--json").stdout)
