@@ -6,6 +6,18 @@ import pytest
 from rally_deploy.testing.world import World
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """Signals reach rdeploy also where whoever runs the tests ignores them, as nohup does."""
+    ignored = [number for number in (signal.SIGINT, signal.SIGHUP)
+               if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def interrupted(rdeploy, path, *signals, arguments=()):
     """Create, send the signals in mid-deploy; how it ended and after how many seconds."""
     process = rdeploy.start("create", "--file", path, *arguments)
