@@ -11,14 +11,13 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from rally_deploy.hosts.network import FORWARDING
 from rally_deploy.model import Server
-from tests.functional.sshd_hosts import SSHD, keygen, sh
+from tests.functional.sshd_hosts import SSHD, keygen, sh, until
 
 LXC = Path("/var/lib/lxc")
 STATE = Path("/var/lib/rdeploy")
@@ -105,7 +104,8 @@ class Node:
             stdin=subprocess.DEVNULL, stdout=(self.folder / "sshd.log").open("wb"),
             stderr=subprocess.STDOUT, start_new_session=True,
         )
-        until(lambda: f"{self.address}:22" in sh("ip", "netns", "exec", self.name, "ss", "-Hltn"))
+        until(lambda: f"{self.address}:22" in sh("ip", "netns", "exec", self.name, "ss", "-Hltn"),
+              "the node", timeout_s=10)
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -133,15 +133,6 @@ class Node:
                  "/run/sshd", "/run/lock", "/run/lxc", "/run/xtables.lock", "/run/mount")
         return [thing for thing in (*containers, *links, *rules, *files, *run)
                 if not thing.startswith(usual)] + ([] if forwarding == "0" else ["ip_forward"])
-
-
-def until(probe, timeout_s: float = 10.0) -> None:
-    """Return when ``probe`` says true."""
-    end = time.monotonic() + timeout_s
-    while not probe():
-        if time.monotonic() > end:
-            raise TimeoutError("the node does not come up")
-        time.sleep(0.05)
 
 
 @contextlib.contextmanager

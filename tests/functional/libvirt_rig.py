@@ -15,13 +15,12 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rally_deploy.hosts import guest_image
-from tests.functional.sshd_hosts import SSHD, keygen, sh
+from tests.functional.sshd_hosts import SSHD, keygen, sh, until
 
 PASSWORD = "sesame-rdt"
 
@@ -295,12 +294,3 @@ def build_guest(folder: Path) -> Path:
     assert (target / "ready").exists(), done.stdout + done.stderr
     folder.chmod(0o755)
     return target
-
-
-def until(true: Callable[[], bool], what: str, timeout_s: float = 180.0) -> None:
-    """Wait for it; RuntimeError names ``what`` if it takes too long."""
-    end = time.monotonic() + timeout_s
-    while not true():
-        if time.monotonic() > end:
-            raise RuntimeError(f"{what} does not come up")
-        time.sleep(0.05)

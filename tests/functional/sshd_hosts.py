@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -129,6 +129,15 @@ def _is_sshd(pid: int) -> bool:
         return Path(f"/proc/{pid}/comm").read_text().strip() in ("sshd", "sshd-session")
     except OSError:
         return False
+
+
+def until(true: Callable[[], bool], what: str, timeout_s: float = 180.0) -> None:
+    """Wait for it; RuntimeError names ``what`` if it takes too long."""
+    end = time.monotonic() + timeout_s
+    while not true():
+        if time.monotonic() > end:
+            raise RuntimeError(f"{what} does not come up")
+        time.sleep(0.05)
 
 
 def wait_for_banner(hosts: Sequence[SshdHost], timeout_s: float = 30.0) -> None:
