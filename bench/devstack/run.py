@@ -129,7 +129,8 @@ def by_rdeploy(folder: Path, tree: dict[str, object]) -> tuple[float, float]:
         took = time.monotonic() - start
         shown = subprocess.run([*command, "events", "node", "--json"], env=environ, check=True,
                                capture_output=True, text=True).stdout
-        proof = next(e["elapsed_s"] for e in json.loads(shown)
+        events = [json.loads(line) for line in shown.splitlines()]
+        proof = next(e["elapsed_s"] for e in events
                      if e["kind"] == "step-done" and e["title"] == "prove that the cloud works")
         return took, proof
     finally:

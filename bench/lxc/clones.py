@@ -4,12 +4,13 @@
 one file and one service. With a real one::
 
     python -m bench.lxc.clones 4 8 16 32 --controller CONTROLLER.json --engine COMPUTE.json
+    RDEPLOY_DEVSTACK_REPOS=FOLDER python -m bench.lxc.clones 4 8 16 32 --devstack
 
 CONTROLLER.json is an engine's block (DevstackEngine, DistroEngine ...), COMPUTE.json the inner
-engine's, with ``{controller_ip}`` and the like. Then "up" means that the controller has admitted
-all of them. Both sides begin with a deployed container that runs, stop it, and end with N
-containers in which one can log in and all services run. Rounds alternate, the best of each side
-counts.
+engine's, with ``{controller_ip}`` and the like; ``--devstack`` takes those of the real DevStack's
+tests. Then "up" means that the controller has admitted all of them. Both sides begin with a
+deployed container that runs, stop it, and end with N containers in which one can log in and all
+services run. Rounds alternate, the best of each side counts.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ from rally_deploy.engines.multihost import handed
 from rally_deploy.hosts.lxc_seed import FOLDER
 from rally_deploy.model import State
 from rally_deploy.testing.contract import TestRegistry, open_deployment, open_store
-from tests.functional import lxc_rig
+from tests.functional import devstack_repos, lxc_rig, test_devstack_many
 from tests.functional.clone_rig import FileNode
+from tests.functional.test_devstack_real import empty_image
 
 LIMIT = 1.15
 
@@ -160,17 +162,16 @@ class Watch:
 class Bench:
     """One tree of deployments: a controller, or none, and nodes beside it."""
 
-    def __init__(self, top: Deployment, watch: Watch, arguments: argparse.Namespace) -> None:
-        self._top, self._watch = top, watch
+    def __init__(
+        self, top: Deployment, watch: Watch, engine: dict[str, Any],
+        controller: dict[str, Any] | None,
+    ) -> None:
+        self._top, self._watch, self._engine = top, watch, engine
         self._names = itertools.count()
         self._controller: Deployment | None = None
         self._values: dict[str, str] = {}
-        self._engine: dict[str, Any] = {"type": "FileNode"}
-        if arguments.engine:
-            self._engine = json.loads(arguments.engine.read_text())
-        if arguments.controller:
-            block = json.loads(arguments.controller.read_text())
-            self._controller = top.child("controller", block)
+        if controller:
+            self._controller = top.child("controller", controller)
             self._controller.deploy()
             self._values = handed.values_of(self._controller)
 
@@ -235,7 +236,26 @@ class Bare:
 
 
 @contextmanager
-def bench_in(folder: Path, watch: Watch, arguments: argparse.Namespace) -> Iterator[Bench]:
+def blocks(
+    folder: Path, arguments: argparse.Namespace
+) -> Iterator[tuple[dict[str, Any], dict[str, Any] | None]]:
+    """The inner engine's and the controller's."""
+    if arguments.devstack:
+        with devstack_repos.Served(devstack_repos.mirror()) as git_base:
+            print(f"DevStack {devstack_repos.BRANCH} {devstack_repos.commit()}", flush=True)
+            tree = test_devstack_many.config(
+                git_base, empty_image(folder), test_devstack_many.HERE, test_devstack_many.HERE)
+            yield tree["nodes"][0]["engine"], tree["controller"]
+        return
+    files = (arguments.engine, arguments.controller)
+    engine, controller = (file and json.loads(file.read_text()) for file in files)
+    yield engine or {"type": "FileNode"}, controller
+
+
+@contextmanager
+def bench_in(
+    folder: Path, watch: Watch, engine: dict[str, Any], controller: dict[str, Any] | None
+) -> Iterator[Bench]:
     registry = TestRegistry(FileNode, lxc_rig.GivenHosts, lxc_rig.ServersOnly)
     with Deployer(open_store(folder), registry, watcher=watch) as deployer:
         world = str(folder / "world")
@@ -245,7 +265,7 @@ def bench_in(folder: Path, watch: Watch, arguments: argparse.Namespace) -> Itera
         })
         top.move(State.PROVISIONING)
         try:
-            yield Bench(top, watch, arguments)
+            yield Bench(top, watch, engine, controller)
         finally:
             top.destroy()
 
@@ -256,13 +276,17 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--controller", type=Path)
     parser.add_argument("--engine", type=Path)
+    parser.add_argument("--devstack", action="store_true")
     arguments = parser.parse_args()
+    if arguments.devstack and not devstack_repos.found():
+        parser.error("RDEPLOY_DEVSTACK_REPOS names no folder with bare repositories")
     lxc_rig.make_base()
     watch, worst = Watch(), 0.0
     with tempfile.TemporaryDirectory(prefix="rdt-bench-") as name:
         os.environ["RDEPLOY_HOME"] = f"{name}/home"
         folder = Path(name)
-        with bench_in(folder, watch, arguments) as bench, \
+        with blocks(folder, arguments) as (engine, controller), \
+                bench_in(folder, watch, engine, controller) as bench, \
                 Bare(bench, folder).prepared() as bare:
             for count in arguments.counts:
                 seen: dict[str, list[float]] = {"bare": [], "ours": []}

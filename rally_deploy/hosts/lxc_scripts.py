@@ -20,13 +20,16 @@ remove_tree() {
     if [ -e "$1" ]; then echo "$1 is still there" >&2; return 1; fi
 }
 remove_container() {
-    [ -e "$path/$1" ] || return 0
-    if [ "$(lxc-info -n "$1" -sH 2>/dev/null)" != STOPPED ]; then
-        lxc-stop -n "$1" -k 2>/dev/null || :
-        lxc-wait -n "$1" -s STOPPED -t 30 2>/dev/null || :
+    if [ -e "$path/$1" ]; then
+        if [ "$(lxc-info -n "$1" -sH 2>/dev/null)" != STOPPED ]; then
+            lxc-stop -n "$1" -k 2>/dev/null || :
+            lxc-wait -n "$1" -s STOPPED -t 30 2>/dev/null || :
+        fi
+        lxc-destroy -n "$1" >/dev/null 2>&1 || :
+        if [ -e "$path/$1" ]; then remove_tree "$path/$1"; fi
     fi
-    lxc-destroy -n "$1" >/dev/null 2>&1 || :
-    if [ -e "$path/$1" ]; then remove_tree "$path/$1"; fi
+    # LXC's own lock file, which lxc-destroy leaves behind.
+    rm -f "/run/lxc/lock$path/.$1"
 }
 """
 

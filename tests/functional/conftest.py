@@ -114,7 +114,8 @@ def on_machine():
             if line and "pgrep" not in line
         ),
         "files": sorted(
-            str(path) for top in ("/var/lib/rdeploy", "/run/rdeploy", "/var/lib/misc")
+            str(path)
+            for top in ("/var/lib/rdeploy", "/run/rdeploy", "/run/lxc/lock", "/var/lib/misc")
             for path in Path(top).rglob("*rd-*") if "base" not in str(path)
         ),
     }

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 #: Where libvirt can look: the leases of its own network, the agent in the guest, the host's ARP.
 _LEASE, _AGENT, _ARP = 0, 1, 2
 
+#: In what libvirt counts of an interface, seen from the guest.
+_SENT_PACKETS = 5
+
 _WIDTH = 8
 
 
@@ -90,10 +93,10 @@ def await_addresses(
     try:
         deployment.wait(all_have_one, timeout_s, "addresses of the clones")
     except WaitTimeout as error:
-        _require_own_leases(hypervisor, clones, around)
+        _require_own_leases(hypervisor, clones, found, around)
         missing = [clone for clone in clones if clone.name not in found]
         raise _none(hypervisor, missing, found, around, timeout_s) from error
-    _require_own_leases(hypervisor, clones, around)
+    _require_own_leases(hypervisor, clones, found, around)
     return found
 
 
@@ -108,30 +111,45 @@ def _shared(what: str) -> AddressShared:
 
 
 def _require_own_leases(
-    hypervisor: Hypervisor, clones: Sequence[Running], around: Surroundings
+    hypervisor: Hypervisor, clones: Sequence[Running], found: Mapping[str, str],
+    around: Surroundings,
 ) -> None:
-    """AddressShared if a clone has lost its lease to another one that DHCP takes for the same."""
+    """AddressShared if a clone has lost its lease to another one that DHCP takes for the same.
+
+    :param found: the addresses that were seen, by clone.
+    """
     import libvirt
 
     if not around.leases:
         return
     try:
-        found = hypervisor.libvirt.networkLookupByName(around.network).DHCPLeases()
+        given = hypervisor.libvirt.networkLookupByName(around.network).DHCPLeases()
     except libvirt.libvirtError:
         return
-    leases = {(lease.get("mac") or "").lower(): lease for lease in found}
+    leases = {(lease.get("mac") or "").lower(): lease for lease in given}
 
     def by_mac(mac: str) -> bool:
         return (leases[mac].get("clientid") or mac).lower().endswith(mac)
 
     having = [c for c in clones if any(mac in leases for mac in c.macs)]
-    without = [clone.name for clone in clones if clone not in having]
+    # One that had no address and has been silent does not boot; that is another thing.
+    without = [c.name for c in clones if c not in having and (c.name in found or _has_sent(c))]
     owners = [(c.name, leases[mac]["ipaddr"]) for c in having for mac in c.macs
               if mac in leases and not by_mac(mac)]
     if without and owners:
         name, address = owners[0]
         raise _shared(
             f"the clones {name} and {', '.join(without)} have one address between them, {address}")
+
+
+def _has_sent(clone: Running) -> bool:
+    """Whether the guest has sent a packet by one of its interfaces."""
+    import libvirt
+
+    try:
+        return any(clone.domain.interfaceStats(mac)[_SENT_PACKETS] > 0 for mac in clone.macs)
+    except libvirt.libvirtError:
+        return False
 
 
 def _none(

@@ -1,5 +1,6 @@
 """VirshProvider on libvirt's own test driver: clones, conflicts, what is told apart."""
 
+import libvirt
 import pytest
 
 from rally_deploy.errors import AuthenticationFailed, EachFailed, ResourceConflict
@@ -243,14 +244,19 @@ def test_too_full_pool_is_told_before_anything_is_made(rig, hypervisor):
 class Addresses:
     """Stands for the domains of a hypervisor: what each answers."""
 
-    def __init__(self, uuid, interfaces, state=(1, 1)):
-        self.uuid, self._interfaces, self._state = uuid, interfaces, state
+    def __init__(self, uuid, interfaces, state=(1, 1), sent=0):
+        self.uuid, self._interfaces, self._state, self._sent = uuid, interfaces, state, sent
 
     def state(self):
         return list(self._state)
 
     def interfaceAddresses(self, source):
         return self._interfaces if source == 2 else {}
+
+    def interfaceStats(self, mac):
+        if self._sent is None:
+            raise libvirt.libvirtError("this function is not supported")
+        return 0, 0, 0, 0, self._sent * 300, self._sent, 0, 0
 
 
 class StandIn:
@@ -278,9 +284,9 @@ class StandIn:
         return refusal.told(what)
 
 
-def running(name, mac, address, **state):
+def running(name, mac, address, **keys):
     entry = {"vnet0": {"hwaddr": mac, "addrs": [{"addr": address, "prefix": 24, "type": 0}]}}
-    return addresses.Running(name, Addresses(name, entry if address else {}, **state), [mac])
+    return addresses.Running(name, Addresses(name, entry if address else {}, **keys), [mac])
 
 
 def wait_for(rig, clones, leases=True, timeout_s=0.1):
@@ -303,8 +309,6 @@ def test_network_without_dhcp_is_told(rig):
 
 
 def test_arp_table_that_libvirt_cannot_read_is_told(rig):
-    import libvirt
-
     class Blind(Addresses):
         def interfaceAddresses(self, source):
             raise libvirt.libvirtError("wrong nlmsg len")
@@ -322,16 +326,20 @@ def test_guest_that_asks_for_no_address_is_named_and_the_others_are_not(rig):
     assert "machine-id" in caught.value.remedy
 
 
-@pytest.mark.parametrize(("identity", "error"), [
-    ("01:52:54:00:00:00:02", NoAddress),
-    ("ff:56:50:4d:98:00:02:00:00:ab:11:01:02:03:04", AddressShared),
+@pytest.mark.parametrize(("identity", "sent", "error"), [
+    ("01:52:54:00:00:00:02", 2, NoAddress),
+    ("ff:56:50:4d:98:00:02:00:00:ab:11:01:02:03:04", 2, AddressShared),
+    # It has not even asked: it does not boot. Or nobody knows.
+    ("ff:56:50:4d:98:00:02:00:00:ab:11:01:02:03:04", 0, NoAddress),
+    ("ff:56:50:4d:98:00:02:00:00:ab:11:01:02:03:04", None, NoAddress),
 ])
 def test_lease_that_is_not_by_mac_tells_who_took_the_address_over(
-    rig, monkeypatch, identity, error
+    rig, monkeypatch, identity, sent, error
 ):
     lease = {"mac": "52:54:00:00:00:02", "ipaddr": "10.0.0.9", "clientid": identity}
     monkeypatch.setattr(StandIn.libvirt, "leases", [lease])
-    clones = [running("a", "52:54:00:00:00:01", ""), running("b", "52:54:00:00:00:02", "10.0.0.9")]
+    clones = [running("a", "52:54:00:00:00:01", "", sent=sent),
+              running("b", "52:54:00:00:00:02", "10.0.0.9")]
     with pytest.raises(error) as caught:
         wait_for(rig, clones)
     assert "machine-id" in caught.value.remedy
