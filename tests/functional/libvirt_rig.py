@@ -186,7 +186,8 @@ class Libvirtd:
             self.define("tpl", memory_mb=32)
 
     def define(
-        self, name: str, words: str | None = None, memory_mb: int = 128, disk: str = "tpl.qcow2"
+        self, name: str, words: str | None = None, memory_mb: int = 128, disk: str = "tpl.qcow2",
+        network: str = "guests",
     ) -> Any:
         """A domain that may be a template.
 
@@ -199,7 +200,7 @@ class Libvirtd:
             self.connection.lookupByName(name).undefine()
         boot = "" if words is None else _BOOT.format(guest=self._guest, words=words)
         return self.connection.defineXML(_DOMAIN.format(
-            name=name, boot=boot, network="guests", memory_mb=memory_mb,
+            name=name, boot=boot, network=network, memory_mb=memory_mb,
             disk=f"{self.pool}/{disk}", emulator=shutil.which("qemu-system-x86_64"),
         ))
 
