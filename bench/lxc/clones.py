@@ -128,7 +128,7 @@ rm -f /var/lib/lxc/$2/lxc_snapshots
 """
 
 _END = r"""
-for n in $(lxc-ls -1 | grep -E "^($1-|$2)"); do
+for n in $(lxc-ls -1 | grep -E "^($1[0-9]+-|$2)"); do
     lxc-stop -k -n $n; rm -f /var/lib/lxc/$2/lxc_snapshots; lxc-destroy -n $n
 done >/dev/null 2>&1
 rm -rf /var/lib/lxc/$2
@@ -195,6 +195,7 @@ class Bench:
     def ours(self, count: int) -> float:
         node = self.nodes(count)
         taken = time.monotonic() - self._watch.first_at
+        node.engine().settled()  # tells the memory
         node.destroy()
         return taken
 
@@ -205,6 +206,7 @@ class Bare:
     def __init__(self, bench: Bench, folder: Path) -> None:
         self._bench, self._folder, self._key = bench, folder, folder / "key"
         self._hosts: list[str] = []
+        self._runs = itertools.count()
 
     @contextmanager
     def prepared(self) -> Iterator[Bare]:
@@ -221,14 +223,16 @@ class Bare:
             source.destroy()
 
     def run(self, count: int) -> float:
+        # Nova does not take a compute that has another one's name.
+        clone = f"{_CLONE}{next(self._runs)}"
         try:
             begin = time.monotonic()
-            self._run(_BARE, count, self._key, _FIRST, _CLONE, _NETWORK, FOLDER)
-            names = [f"{_CLONE}-{n}" for n in range(1, count + 1)]
+            self._run(_BARE, count, self._key, _FIRST, clone, _NETWORK, FOLDER)
+            names = [f"{clone}-{n}" for n in range(1, count + 1)]
             self._bench.admit([h.replace("NAME", n) for n in names for h in self._hosts])
             return time.monotonic() - begin
         finally:
-            self._run(_END_CLONES, _CLONE, _FIRST)
+            self._run(_END_CLONES, clone, _FIRST)
 
     @staticmethod
     def _run(script: str, *words: object) -> None:
