@@ -36,7 +36,7 @@ def here(tmp_path):
         here.connection.networkCreateXML(LAN)
         shutil.copy(parts / "disk.qcow2", here.pool / "debian.qcow2")
         here.connection.storagePoolLookupByName("rdt").refresh()
-        here.define("debian", debian_template.WORDS, memory_mb=3000, disk="debian.qcow2",
+        here.define("debian", debian_template.WORDS, memory_mb=4000, disk="debian.qcow2",
                     network="chain")
         with way_out(BRIDGE, NETWORK):
             yield here

@@ -61,7 +61,7 @@ touch "$folder/ready"
 """
 
 
-def build(folder: Path, size_mb: int = 6000) -> Path:
+def build(folder: Path, size_mb: int = 10000) -> Path:
     """``folder`` with vmlinuz, initramfs and disk.qcow2, unless they are there."""
     if not (folder / "ready").exists():
         base = Path("/var/lib/lxc", lxc_rig.make_base())
