@@ -14,6 +14,16 @@ import pytest
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "deployments"
 
+#: A provider's block: one container on this machine.
+ONE_CONTAINER = {
+    "type": "LxcProvider", "containers_per_host": 1, "distribution": "debian",
+    "release": "bookworm",
+    "host_provider": {
+        "type": "ExistingServers",
+        "credentials": [{"host": "localhost", "user": "root", "connection": "local"}],
+    },
+}
+
 
 def need(reason, *commands):
     """Skip on a machine that cannot run this; in CI a missing part is a failure, not a skip."""
@@ -158,3 +168,12 @@ def quick(tmp_path_factory, lxc):
         yield quick
     finally:
         quick.destroy()
+
+
+@pytest.fixture(scope="class")
+def stranger(tmp_path_factory, lxc):
+    """A machine that an engine finds and did not make."""
+    from tests.functional import stranger
+
+    with stranger.made(tmp_path_factory.mktemp("stranger")) as machine:
+        yield machine

@@ -3,7 +3,8 @@
 ``RDEPLOY_DEVSTACK_REPOS`` is a folder that holds them as ``openstack+NAME/repo``, ``NAME.git`` or
 ``openstack/NAME.git``. What is served are shallow bare clones of one branch: the full ones may
 lack old objects, and a shallow one is enough for DevStack. They are kept for the next run in
-``RDEPLOY_DEVSTACK_CACHE``, or in a folder beside those of the tests.
+``RDEPLOY_DEVSTACK_CACHE``, or in a folder beside those of the tests. ``RDEPLOY_DEVSTACK_BRANCH``
+names another branch than the newest stable one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from pathlib import Path
 import pytest
 
 NAMES = ("devstack", "requirements", "keystone", "glance", "placement", "nova", "neutron")
-BRANCH = "stable/2026.1"
+
+#: The branch of all of them; master, say.
+BRANCH = os.environ.get("RDEPLOY_DEVSTACK_BRANCH", "stable/2026.1")
 
 #: Commits that are kept: pbr looks for the last tag among them.
 DEPTH = 60

@@ -7,7 +7,6 @@ nothing answers on its endpoints, so these clouds are not proved ("prove": false
 import json
 import os
 import signal
-import subprocess
 
 import pytest
 
@@ -15,25 +14,15 @@ from rally_deploy.engines.devstack import DevstackEngine
 from rally_deploy.engines.devstack.prepare import PACKAGES
 from rally_deploy.testing.contract import EngineContract, open_deployer
 from rally_deploy.testing.devstack import write_devstack
-from rally_deploy.testing.fakes import plugin_path
-from tests.functional.conftest import Rdeploy, left_of, on_machine
+from tests.functional.conftest import ONE_CONTAINER, left_of, on_machine
 
 pytestmark = [
     pytest.mark.functional, pytest.mark.timeout(1500),
     pytest.mark.xdist_group("machine"),
 ]
 
-PLAIN = {
-    "type": "LxcProvider", "containers_per_host": 1, "distribution": "debian",
-    "release": "bookworm",
-    "host_provider": {
-        "type": "ExistingServers",
-        "credentials": [{"host": "localhost", "user": "root", "connection": "local"}],
-    },
-}
-
 #: From a base that has what DevStack begins with: not each of these tests installs it anew.
-LXC = {**PLAIN, "packages": list(PACKAGES)}
+LXC = {**ONE_CONTAINER, "packages": list(PACKAGES)}
 
 
 def cloud(repo, provider=LXC, **localrc):
@@ -92,7 +81,7 @@ def titles(rdeploy, kind):
 
 class TestOneNode:
     def test_create_tells_phases_endpoints_and_timing(self, node, repo):
-        file = node.config("c", cloud(repo, PLAIN, STAND_IN_DELAY=1))
+        file = node.config("c", cloud(repo, ONE_CONTAINER, STAND_IN_DELAY=1))
         node("create", "--name", "node", "--file", file)
         begun = titles(node, "step-begin")
         for phase in ("Installing package prerequisites", "Starting Keystone", "Starting Nova"):
@@ -180,63 +169,6 @@ class TestFailing:
         node("resume", "node")
         assert node.json("show", "node")["servers"][0]["host"] == address
         assert runs(node) == 2
-
-
-LOOK = r"""
-dpkg-query -W -f '${Package} ${db:Status-Status}\n' | grep -v not-installed | sort
-cut -d: -f1 /etc/passwd /etc/group
-find /etc /opt /srv /root /var/lib/rdeploy /usr/local /home -xdev \
-    ! -name '*-' ! -name ld.so.cache ! -path '*/.ssh*' ! -path /etc -printf '%p %m %u\n' | sort
-sha256sum /etc/hosts /etc/sudoers /etc/systemd/system.conf /etc/passwd /etc/environment
-systemctl list-unit-files --no-legend --no-pager | awk '{print $1, $2}'
-mount | grep -c /sys/kernel/mm
-locale -a
-iptables-save 2>/dev/null | grep -v '^#' || :
-"""
-
-
-class Stranger:
-    """A machine that another deployment made: for DevstackEngine it was there before."""
-
-    def __init__(self, rdeploy, name):
-        self.rdeploy, self.name = rdeploy, name
-        self.host = rdeploy.json("show", name)["servers"][0]["host"]
-        config = rdeploy("ssh-config", name).stdout
-        self.key = next(
-            line.split(None, 1)[1].strip('"') for line in config.splitlines()
-            if "IdentityFile" in line
-        )
-
-    def run(self, command):
-        done = subprocess.run(
-            ["ssh", "-i", self.key, "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes",
-             "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=QUIET", f"root@{self.host}",
-             command],
-            capture_output=True, text=True, timeout=120, check=False,
-        )
-        return done.stdout
-
-    def look(self):
-        return self.run(LOOK).splitlines()
-
-    @property
-    def provider(self):
-        return {"type": "ExistingServers",
-                "credentials": [{"host": self.host, "user": "root", "key": self.key}]}
-
-
-@pytest.fixture(scope="class")
-def stranger(tmp_path_factory, lxc):
-    folder = tmp_path_factory.mktemp("stranger")
-    rdeploy = Rdeploy(folder / "home")
-    rdeploy.env["PYTHONPATH"] = plugin_path(folder / "plugins")
-    file = rdeploy.config("machine", {
-        "type": "FakeEngine", "world": str(folder / "world"), "provider": PLAIN})
-    try:
-        rdeploy("create", "--name", "machine", "--file", file)
-        yield Stranger(rdeploy, "machine")
-    finally:
-        rdeploy("destroy", "machine", "--yes")
 
 
 class TestOnAForeignServer:

@@ -1,4 +1,4 @@
-"""The real DevStack: one node in a container, used from outside as a person would.
+"""The real DevStack: one node, used from outside as a person would.
 
 Needs its repositories (RDEPLOY_DEVSTACK_REPOS, see devstack_repos); a stack.sh takes some minutes.
 """
@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.functional import devstack_repos
-from tests.functional.conftest import Rdeploy, left_of
+from tests.functional.conftest import ONE_CONTAINER, Rdeploy, left_of
 from tests.functional.openstack_client import Cloud
-from tests.functional.test_devstack_engine import PLAIN
 
 pytestmark = [
     pytest.mark.functional, pytest.mark.timeout(3600),
@@ -38,7 +37,7 @@ LOCALRC = {
 }
 
 
-def config(git_base, image, provider=PLAIN, **localrc):
+def config(git_base, image, provider=ONE_CONTAINER, **localrc):
     """A whole node."""
     return {
         "type": "DevstackEngine", "devstack_branch": devstack_repos.BRANCH,
@@ -121,3 +120,33 @@ class TestOneNode:
 
 def test_destroyed_node_has_left_nothing_on_the_machine(left_over, git_base):
     assert left_of(left_over["uuid"]) == []
+
+
+def test_services_speak_https(rdeploy, git_base, tmp_path):
+    file = rdeploy.config(
+        "node", config(git_base, empty_image(tmp_path), **{"ENABLED_SERVICES+": ",tls-proxy"}))
+    try:
+        rdeploy("create", "--name", "node", "--file", file, timeout=3000)
+        shown = rdeploy.json("show", "node")
+        assert {url.split(":")[0] for url in shown["endpoints"].values()} == {"https"}
+        assert "compute" in rdeploy("check", "node").stdout
+        made = Cloud(rdeploy, "node").json(
+            "server", "create", "--image", "empty", "--flavor", "m1.tiny", "--nic", "none",
+            "--wait", "vm")
+        assert made["status"] == "ACTIVE"
+    finally:
+        rdeploy("destroy", "node", "--yes", timeout=600)
+    assert rdeploy.left_over() == []
+
+
+def test_server_that_was_there_before_is_as_it_was_at_the_end(
+        rdeploy, git_base, stranger, tmp_path):
+    before = stranger.look()
+    file = rdeploy.config("node", config(git_base, empty_image(tmp_path), stranger.provider))
+    try:
+        rdeploy("create", "--name", "node", "--file", file, timeout=3000)
+        assert "compute" in rdeploy("check", "node").stdout
+        assert "devstack@n-cpu" in stranger.run("systemctl list-units 'devstack@*'")
+    finally:
+        rdeploy("destroy", "node", "--yes", timeout=1200)
+    assert stranger.look() == before
