@@ -72,6 +72,14 @@ class Rdeploy:
         )
         return done.returncode == -signal.SIGKILL
 
+    def points_of(self, config):
+        """How many points a create has at which it could be killed; what it made is gone."""
+        counted = self.home.parent / "count"
+        self("create", "--name", "counted", "--file", config,
+             module="rally_deploy.testing.killing", RDEPLOY_TEST_COUNT=str(counted))
+        self("destroy", "counted", "--yes")
+        return int(counted.read_text())
+
     def start(self, *arguments):
         """Run it in the background; the caller waits for it or ends it."""
         return subprocess.Popen(
@@ -99,6 +107,17 @@ class Rdeploy:
         path = self.home.parent / f"{name}.json"
         path.write_text(json.dumps(tree))
         return path
+
+
+def spread(points, count):
+    """That many of them; not the last ones, as a create that waits less has fewer.
+
+    All of those with RDEPLOY_TEST_EVERY_POINT, which takes long.
+    """
+    last = points * 17 // 20
+    if os.environ.get("RDEPLOY_TEST_EVERY_POINT"):
+        count = last
+    return sorted({1 + n * (last - 1) // (count - 1) for n in range(count)})
 
 
 @pytest.fixture

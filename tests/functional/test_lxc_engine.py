@@ -9,7 +9,7 @@ from rally_deploy.errors import EachFailed
 from rally_deploy.serverprovider.lxc import LxcProvider
 from rally_deploy.testing.contract import open_deployer, open_deployment
 from tests.functional import clone_rig, lxc_rig
-from tests.functional.conftest import left_of, need
+from tests.functional.conftest import left_of, need, spread
 from tests.functional.hardware_nodes import hardware_nodes
 from tests.functional.sshd_hosts import sh
 from tests.functional.test_hardware_nodes import ON_BTRFS
@@ -299,24 +299,11 @@ def killable(rdeploy, tmp_path):
     return rdeploy, config
 
 
-def points_of(rdeploy, config, counted):
-    rdeploy("create", "--name", "counted", "--file", config,
-            module="rally_deploy.testing.killing", RDEPLOY_TEST_COUNT=str(counted))
-    rdeploy("destroy", "counted", "--yes")
-    return int(counted.read_text())
-
-
-def spread(points, count):
-    """That many of them; not the last ones, as a create that waits less has fewer."""
-    last = points * 17 // 20
-    return sorted({1 + n * (last - 1) // (count - 1) for n in range(count)})
-
-
 @pytest.mark.timeout(2400)
-def test_create_killed_at_many_points_destroy_leaves_nothing(killable, nodes, tmp_path):
+def test_create_killed_at_many_points_destroy_leaves_nothing(killable, nodes):
     rdeploy, config = killable
     file = config(nodes)
-    points = points_of(rdeploy, file, tmp_path / "count")
+    points = rdeploy.points_of(file)
     for point in spread(points, 9):
         name = f"killed-{point}"
         assert rdeploy.killed(point, "create", "--name", name, "--file", file), point
@@ -325,10 +312,10 @@ def test_create_killed_at_many_points_destroy_leaves_nothing(killable, nodes, tm
 
 
 @pytest.mark.timeout(2400)
-def test_create_killed_at_many_points_resume_goes_on(killable, nodes, tmp_path):
+def test_create_killed_at_many_points_resume_goes_on(killable, nodes):
     rdeploy, config = killable
     file = config(nodes)
-    points = points_of(rdeploy, file, tmp_path / "count")
+    points = rdeploy.points_of(file)
     for point in spread(points, 5)[1:]:
         name = f"killed-{point}"
         assert rdeploy.killed(point, "create", "--name", name, "--file", file), point
