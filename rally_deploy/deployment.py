@@ -229,7 +229,7 @@ class Deployment:
 
     def host_key(self, server: Server) -> str | None:
         """The pinned key of this server, as ``type base64``; None before the first login."""
-        return PinnedHostKeys(self._work.store, self._top.uuid).get(server.identity)
+        return PinnedHostKeys(self._work.store, self._top.uuid).get(server.pinned_as)
 
     @property
     def waits_for_places(self) -> bool:

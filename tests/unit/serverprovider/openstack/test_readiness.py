@@ -1,6 +1,7 @@
 """Servers that let us in late or not at all, and cloud-init in its generations."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,6 +9,7 @@ from rally_deploy.errors import AuthenticationFailed, Unreachable
 from rally_deploy.serverprovider.openstack.readiness import parse
 from rally_deploy.serverprovider.openstack.refusal import ServerFailed
 from rally_deploy.ssh.base import Result, Shell
+from rally_deploy.ssh.hostkeys import HostKeyCheck
 from rally_deploy.testing.contract import open_deployer, open_deployment
 from tests.unit.serverprovider.openstack.conftest import QuickProvider
 
@@ -20,19 +22,27 @@ class Guests:
         self.cloud_init, self.log, self.tried = "absent\n", "", 0
 
     def get(self, server, observer, host_keys):
-        return Guest(self, server, observer)
+        return Guest(self, server, observer, host_keys)
 
     def close(self):
         pass
 
 
 class Guest(Shell):
-    def __init__(self, guests, server, observer):
+    def __init__(self, guests, server, observer, host_keys):
         super().__init__(server, observer)
-        self.guests = guests
+        self.guests, self.host_keys = guests, host_keys
+
+    def check_host_key(self):
+        """As the real one; each instance makes a host key of its own."""
+        link = SimpleNamespace(get_remote_server_key=lambda: SimpleNamespace(
+            get_name=lambda: "ssh-ed25519",
+            get_base64=lambda: self.server.facts["instance_id"]))
+        HostKeyCheck(self.server, self.host_keys).verify(link)
 
     def execute(self, command, stdin, timeout_s, quiet):
         guests = self.guests
+        self.check_host_key()
         if guests.tried < len(guests.refusals):
             guests.tried += 1
             raise guests.refusals[guests.tried - 1](self.server, "not yet")
@@ -65,6 +75,15 @@ def provider(tmp_path, recorder, guests, make_block):
 def test_key_that_comes_late_is_waited_for(provider, guests):
     assert len(provider.create_servers()) == 1
     assert guests.tried == 2
+
+
+def test_server_made_anew_behind_its_floating_address_is_let_in_to(cloud, provider):
+    provider.config["floating_network"] = "public"
+    first = provider.create_servers()[0]
+    del cloud.servers[first.facts["instance_id"]]
+    again = QuickProvider(provider.deployment, provider.config).create_servers()[0]
+    assert again.host == first.host
+    assert again.facts["instance_id"] != first.facts["instance_id"]
 
 
 def test_server_that_never_lets_us_in_is_told_with_its_console(provider, guests):
