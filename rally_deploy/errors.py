@@ -57,7 +57,7 @@ class RallyDeployError(Exception):
 
 
 def told(error: BaseException) -> str:
-    """An error as text. One that is not ours needs its kind beside it: a KeyError says but a key."""
+    """An error as text. One that is not ours has its kind before it: a KeyError says but a key."""
     if isinstance(error, RallyDeployError):
         return str(error)
     return f"{type(error).__name__}: {error}".removesuffix(": ")

@@ -204,7 +204,7 @@ class Cloud:
                     raise
 
     def settled(self, look: Callable[[], T | None], settle_s: float) -> T | None:
-        """What a look finds, or None if nothing came up for that long.
+        """What a look finds, or None if nothing came up for that long, or until time is over.
 
         A cloud that is slow to answer has requests waiting, so it is given longer.
         """
@@ -214,7 +214,7 @@ class Cloud:
             # How slow the service is shows only in its answers, this look's among them.
             slow_s = min(3 * self.session.slowest_s, _LONGEST_SETTLE_S) if settle_s else 0.0
             left_s = begin + max(settle_s, slow_s) - time.monotonic()
-            if found or left_s <= 0:
+            if found or min(left_s, self.patience.left_s) <= 0:
                 return found
             self.patience.pause(min(delay, max(0.05, left_s)))
             delay = min(delay * 2, 2.0)

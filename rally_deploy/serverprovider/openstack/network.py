@@ -177,10 +177,11 @@ def _mine(found: Sequence[Item], row: Resource, uuid: str) -> list[Item]:
 
 
 def _delete(cloud: Cloud, path: str, mine: Any, settle_s: float) -> None:
-    for thing in cloud.settled(mine, settle_s) or ():
-        cloud.network.delete(f"{path}/{thing['id']}")
+    ids = [thing["id"] for thing in cloud.settled(mine, settle_s) or ()]
+    for one in ids:
+        cloud.network.delete(f"{path}/{one}")
     if not cloud.settled(lambda: not mine(), 30.0):
         raise CloudRefusal(
-            f"{path} {mine()[0]['id']} is still there after its deletion",
+            f"{path} {', '.join(ids)} is still there after its deletion",
             remedy="run 'rdeploy destroy' again",
         )

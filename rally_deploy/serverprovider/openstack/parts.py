@@ -31,6 +31,9 @@ IMAGE, KEY, GROUP, ADDRESS, VOLUME, SERVER = (
 #: What was recorded so long ago and never seen does not come up any more.
 _ON_ITS_WAY = timedelta(hours=1)
 
+#: A removal has to wait for what may still come up, however short a create was to be.
+_LEAST_REMOVAL_S = 300.0
+
 
 @dataclass(frozen=True)
 class Spot:
@@ -99,7 +102,7 @@ class CloudParts(ServerProvider):
             return self._used(found.image)
         config = self.config["image"]
         checksum = download.Checksum.parse(config["checksum"])
-        with download.lock(checksum, self._patience) as folder:
+        with download.lock(checksum, self._patience, self.deployment.name) as folder:
             # Whoever held the lock before us may have uploaded it.
             there = images.find(self._cloud, checksum)
             if there:
@@ -209,14 +212,14 @@ class CloudParts(ServerProvider):
                 raise next(iter(error.failures.values()))[1] from error
             raise
 
-    def _begin(self) -> None:
+    def _begin(self, timeout_s: float) -> None:
         """The time of a create or a destroy starts; what a killed one has sent comes up soon."""
-        self._patience.begin(self.config["timeout_s"])
+        self._patience.begin(timeout_s)
         self._settled_at = time.monotonic() + self.settle_s
 
     def destroy_servers(self) -> None:
         """Remove all that this provider made for this deployment."""
-        self._begin()
+        self._begin(max(self.config["timeout_s"], _LEAST_REMOVAL_S))
         left = self.deployment.ledger.alive()
         if left:
             try:
@@ -232,8 +235,14 @@ class CloudParts(ServerProvider):
     def delete(self, resource: Resource) -> None:
         from rally_deploy.serverprovider.openstack import removal
 
-        removal.remove(self._cloud, self._roster, resource, self.deployment.uuid,
-                       self._settles_in_s(resource))
+        settles_in_s = self._settles_in_s(resource)
+        removal.remove(
+            self._cloud, self._roster, resource, self.deployment.uuid, settles_in_s)
+        if settles_in_s and not self._patience.left_s:
+            raise CloudRefusal(
+                f"{resource.name} may still come up, and time is over",
+                remedy="run 'rdeploy destroy' again",
+            )
 
     def _settles_in_s(self, resource: Resource) -> float:
         """How long it may still come up, from a request that is on its way."""

@@ -60,7 +60,7 @@ class OpenStackProvider(CloudParts):
         """Servers that let us in; those that are there already and work are kept."""
         from rally_deploy.serverprovider.openstack import waiting
 
-        self._begin()
+        self._begin(self.config["timeout_s"])
         deployment, step, uuid = self.deployment, self.deployment.step, self.deployment.uuid
         for path, text in self.config_warnings(self.config):
             deployment.note(f"{path}: {text}", warning=True)

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from rally_deploy.errors import LeftOver
 from rally_deploy.leftovers import in_places
 from rally_deploy.serverprovider.openstack import parts
 from tests.unit.serverprovider.openstack.test_crashes import PowerCut
@@ -86,6 +87,27 @@ def test_what_was_recorded_long_ago_is_looked_for_once(cloud, provided, monkeypa
     monkeypatch.setattr(parts, "_ON_ITS_WAY", timedelta(0))
     entity.provider(provider.config).destroy_servers()
     assert cloud.count("GET", "/os-keypairs/") == 1
+
+
+def test_removal_that_runs_out_of_time_keeps_what_may_still_come_up(
+    cloud, provided, monkeypatch
+):
+    entity, provider = provided()
+    pair = lost(provider)
+    monkeypatch.setattr(parts, "_LEAST_REMOVAL_S", 0.01)
+    again = entity.provider({**provider.config, "timeout_s": 10})
+    again.config["timeout_s"] = 0.01
+    with pytest.raises(LeftOver, match="may still come up"):
+        again.destroy_servers()
+    assert [row.name for row in again.deployment.ledger.alive()] == [pair["name"]]
+
+
+def test_look_for_what_may_come_up_ends_with_the_time(provided):
+    provider = provided()[1]
+    provider._patience.begin(0)
+    looks = []
+    assert provider._cloud.settled(lambda: looks.append(1), 1.0) is None
+    assert len(looks) == 1
 
 
 def test_slow_answer_makes_the_look_last_longer(cloud, provided):
