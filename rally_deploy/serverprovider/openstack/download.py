@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -140,7 +141,7 @@ def fetch(url: str, folder: Path, checksum: Checksum, patience: Patience) -> Pat
 
 
 def _download(url: str, path: Path, patience: Patience) -> None:
-    tries = Tries(patience)
+    tries, most = Tries(patience), 0
     while True:
         try:
             return _go_on(url, path, patience)
@@ -149,11 +150,14 @@ def _download(url: str, path: Path, patience: Patience) -> None:
                 return None
             refusal = CloudRefusal(f"{url} was answered with {error.code}", error.reason,
                                    "mend 'url' of the image", status=error.code)
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             refusal = CloudRefusal(
                 f"{url} cannot be fetched", str(error),
                 "is it reachable from here? 'rdeploy resume' goes on with what is there",
             )
+        have = path.stat().st_size if path.exists() else 0
+        if have > most:  # it comes in pieces, which may take any time
+            tries, most = Tries(patience), have
         if not tries.again(refusal):
             raise refusal
 

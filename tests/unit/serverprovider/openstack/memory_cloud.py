@@ -49,6 +49,7 @@ class Fault:
     times: int = 1
     skip: int = 0
     headers: dict = field(default_factory=dict)
+    delay_s: float = 0
 
     def takes(self, method, path):
         if method != self.method or not re.search(self.path, path) or not self.times:
@@ -175,6 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
         with cloud.lock:
             cloud.asked.append((self.command, path))
             fault = next((f for f in cloud.faults if f.takes(self.command, path)), None)
+        time.sleep(fault.delay_s if fault else 0)
         if fault and fault.act == "cut before":
             return self._cut()
         if fault and fault.act == "late":
