@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -93,7 +94,7 @@ class Cloud:
         if config.get("https_insecure"):
             verify = False
         elif config.get("https_cacert"):
-            verify = config["https_cacert"]
+            verify = os.path.expanduser(config["https_cacert"])
         self.session = PatientSession(patience, auth, verify)
 
     def _from_clouds_yaml(self, name: str) -> tuple[Any, Any]:

@@ -123,24 +123,34 @@ def bound(cloud: Cloud) -> dict[str, str]:
 
 
 def bind(
-    cloud: Cloud, floating_ip: Resource, ports: Sequence[Item], there: Mapping[str, str]
+    cloud: Cloud, floating_ip: Resource, ports: Sequence[Item], networks: Sequence[str],
+    there: Mapping[str, str],
 ) -> None:
-    """Lead a floating address to a server's first port, unless it is led to one of them."""
+    """Lead a floating address to a port of a server, unless it is led to one of them.
+
+    That is the first port, in the order of ``networks``, which has a router to the address's
+    network. Only Neutron knows which has: a router may be another project's.
+    """
     address, own = floating_ip.facts["address"], floating_ip.facts["id"]
     if not ports:
         raise CloudRefusal(f"{address}: its server has no port", status=404)
     if there.get(own) in [port["id"] for port in ports]:
         return
-    try:
-        body = {"floatingip": {"port_id": ports[0]["id"]}}
-        cloud.network.put(f"/floatingips/{own}", body)
-    except CloudRefusal as refusal:
-        if refusal.status not in (400, 404, 409):
-            raise
-        raise CloudRefusal(
-            f"{address} cannot be given to a server", refusal.details,
-            "the server's network needs a router to 'floating_network'", status=refusal.status,
-        ) from refusal
+    rank = {network: place for place, network in enumerate(networks)}
+    refused = []
+    for port in sorted(ports, key=lambda port: rank.get(port["network_id"], len(rank))):
+        try:
+            cloud.network.put(f"/floatingips/{own}", {"floatingip": {"port_id": port["id"]}})
+            return
+        except CloudRefusal as refusal:
+            if refusal.status not in (400, 404, 409):
+                raise
+            refused.append(refusal)
+    raise CloudRefusal(
+        f"{address} cannot be given to a server", "\n".join(r.details for r in refused),
+        "one of the server's networks needs a router to 'floating_network'",
+        status=refused[0].status,
+    ) from refused[0]
 
 
 # Ports

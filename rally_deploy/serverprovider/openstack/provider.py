@@ -87,7 +87,7 @@ class OpenStackProvider(CloudParts):
         with step("wait until they are active"):
             there = waiting.await_settled(self._cloud, self._roster, rows, uuid)
             active = deployment.each(partial(waiting.active, self._cloud, there), rows)
-        servers = self._addressed(rows, active)
+        servers = self._addressed(rows, active, found.networks)
         if self.config["wait_for_ssh"]:
             with step("wait until they let us in"):
                 deployment.each(self._ready, servers)
@@ -140,7 +140,9 @@ class OpenStackProvider(CloudParts):
 
     # Servers that are there
 
-    def _addressed(self, rows: Sequence[Resource], active: Sequence[Any]) -> list[Server]:
+    def _addressed(
+        self, rows: Sequence[Resource], active: Sequence[Any], networks: Sequence[str]
+    ) -> list[Server]:
         """The servers, each with the address by which it is reached."""
         from rally_deploy.serverprovider.openstack import network
         from rally_deploy.serverprovider.openstack.servers import address_of
@@ -152,7 +154,7 @@ class OpenStackProvider(CloudParts):
                 there = network.bound(self._cloud)
                 self.deployment.each(
                     lambda pair: network.bind(
-                        self._cloud, floating[pair[0].key], ports[pair[1].id], there),
+                        self._cloud, floating[pair[0].key], ports[pair[1].id], networks, there),
                     list(zip(rows, active, strict=True)),
                 )
         login = self._login

@@ -79,6 +79,7 @@ class MemoryCloud:
         self.networks = [
             self._network("private", False), self._network("public", True),
         ]
+        self.unrouted = set()  # networks without a router to the outer one
         self.limits = {"maxTotalInstances": 10, "totalInstancesUsed": 0, "maxTotalCores": 40,
                        "totalCoresUsed": 0, "maxTotalRAMSize": 51200, "totalRAMUsed": 0}
         self.quota = {
@@ -352,8 +353,11 @@ def finish(cloud, server):
         return
     server.update(status="ACTIVE", addresses={"private": [
         {"addr": cloud.new_address(), "version": 4, "OS-EXT-IPS:type": "fixed"}]})
-    port = {"id": str(uuid.uuid4()), "device_id": server["id"], "device_owner": "compute:nova"}
-    cloud.ports[port["id"]] = port
+    # As Neutron, which lists them in no order of the server's cards.
+    for card in reversed(server["asked"]["networks"]):
+        port = {"id": str(uuid.uuid4()), "device_id": server["id"],
+                "device_owner": "compute:nova", "network_id": card["uuid"]}
+        cloud.ports[port["id"]] = port
 
 
 @route("POST", "/compute/v2.1/servers")
@@ -550,6 +554,10 @@ def make_floating(cloud, query, body):
 
 @route("PUT", "/network/v2.0/floatingips/([^/]+)")
 def bind_floating(cloud, query, body, address):
+    network = cloud.ports[body["floatingip"]["port_id"]]["network_id"]
+    if network in cloud.unrouted:
+        raise Refuse(404, "External network is not reachable from the subnet.",
+                     "ExternalGatewayForFloatingIPNotFound")
     cloud.floating[address].update(body["floatingip"])
     return 200, {"floatingip": cloud.floating[address]}
 

@@ -8,7 +8,7 @@ import pytest
 
 from rally_deploy.errors import EachFailed, ResourceConflict
 from rally_deploy.serverprovider.openstack.download import BadImage
-from rally_deploy.serverprovider.openstack.refusal import CloudUnfit, ServerFailed
+from rally_deploy.serverprovider.openstack.refusal import CloudRefusal, CloudUnfit, ServerFailed
 from tests.unit.serverprovider.openstack.conftest import CONTENT, MD5
 from tests.unit.serverprovider.openstack.memory_cloud import PROJECT
 
@@ -98,6 +98,25 @@ def test_floating_address_is_how_a_server_is_reached(cloud, provided):
     owners = {p["id"]: p["device_id"] for p in cloud.ports.values()}
     leads = {f["floating_ip_address"]: owners[f["port_id"]] for f in cloud.floating.values()}
     assert leads == {s.host: s.facts["instance_id"] for s in servers}
+
+
+@pytest.mark.parametrize("unrouted", [(), ("private",), ("private", "second")])
+def test_floating_address_leads_to_the_first_network_with_a_router(cloud, provided, unrouted):
+    cloud.networks += [cloud._network("second", False), cloud._network("third", False)]
+    ids = {network["name"]: network["id"] for network in cloud.networks}
+    cloud.unrouted = {ids[name] for name in unrouted}
+    names = ["private", "second", "third"]
+    provided(amount=1, floating_network="public", nics=[{"net-id": name} for name in names])[1]\
+        .create_servers()
+    port = cloud.ports[only(cloud.floating)["port_id"]]
+    assert port["network_id"] == ids[names[len(unrouted)]]
+
+
+def test_floating_address_that_no_network_has_a_router_for_is_told(cloud, provided):
+    cloud.unrouted = {network["id"] for network in cloud.networks}
+    with pytest.raises(CloudRefusal, match="cannot be given to a server") as caught:
+        provided(amount=1, floating_network="public")[1].create_servers()
+    assert "External network is not reachable" in caught.value.details
 
 
 def test_many_servers_cost_one_listing_per_tick(cloud, provided):
