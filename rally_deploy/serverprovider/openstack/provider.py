@@ -178,12 +178,12 @@ class OpenStackProvider(CloudParts):
     def _ready(self, server: Server) -> None:
         from rally_deploy.serverprovider.openstack.servers import console_of
 
-        readiness.wait_for_login(
-            self.deployment, server, self._patience,
-            lambda: console_of(self._cloud, server.facts["instance_id"]),
-        )
+        def console() -> str:
+            return console_of(self._cloud, server.facts["instance_id"])
+
+        readiness.wait_for_login(self.deployment, server, self._patience, console)
         if self.config["wait_for_cloud_init"]:
-            readiness.wait_for_cloud_init(self.deployment, server, self._patience)
+            readiness.wait_for_cloud_init(self.deployment, server, self._patience, console)
 
     def place(self) -> str:
         return schema.place(self.config)
