@@ -77,6 +77,11 @@ def _rules(group: str, open_ports: Sequence[str]) -> list[dict[str, Any]]:
     return [{"direction": "ingress", "security_group_id": group, **kind} for kind in kinds]
 
 
+def rules_of_group(open_ports: Sequence[str]) -> int:
+    """How many rules a group of ours has, with the two that Neutron makes for what goes out."""
+    return len(_rules("", open_ports)) + 2
+
+
 def lets_ssh_in(group: Item) -> bool:
     """Whether a group that is there already opens port 22 to anybody."""
     return any(

@@ -163,13 +163,12 @@ class CloudParts(ServerProvider):
         return self.create(ADDRESS, spot.key, lambda row: network.make_floating_ip(
             self._cloud, row, self.deployment.uuid, found.floating_network, self.settle_s))
 
-    def _volume(self, image: str, spot: Spot) -> Resource:
+    def _volume(self, found: Found, image: str, spot: Spot) -> Resource:
         from rally_deploy.serverprovider.openstack import servers
 
         asked = {"size": self.config["volume_size_gb"], "imageRef": image}
-        zone = self.config.get("availability_zone")
-        if zone:
-            asked["availability_zone"] = zone.partition(":")[0]
+        if found.volume_zone:
+            asked["availability_zone"] = found.volume_zone
         return self.create(VOLUME, spot.key, lambda row: {"id": servers.make_volume(
             self._cloud, row, self.deployment.uuid, asked, self.settle_s)})
 

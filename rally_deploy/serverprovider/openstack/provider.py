@@ -13,6 +13,7 @@ from rally_deploy.serverprovider.openstack import readiness, schema
 from rally_deploy.serverprovider.openstack.parts import (
     ADDRESS,
     GROUP,
+    KEY,
     SERVER,
     VOLUME,
     CloudParts,
@@ -80,7 +81,7 @@ class OpenStackProvider(CloudParts):
                 deployment.each(partial(self._floating_ip, found), spots)
         if self.config.get("volume_size_gb"):
             with step(f"make {len(spots)} boot volumes"):
-                deployment.each(partial(self._volume, image), spots)
+                deployment.each(partial(self._volume, found, image), spots)
                 waiting.await_volumes(self._cloud, self._rows(VOLUME).values(), uuid)
         with step(f"make {len(spots)} servers"):
             rows = deployment.each(partial(self._server, found, image, key, group), spots)
@@ -121,7 +122,7 @@ class OpenStackProvider(CloudParts):
     def _look(self, spots: Sequence[Spot], image_uuid: str, type_id: str) -> Found:
         from rally_deploy.serverprovider.openstack import preflight
 
-        alive = {kind: self._rows(kind) for kind in (SERVER, ADDRESS, VOLUME, GROUP)}
+        alive = {kind: self._rows(kind) for kind in (SERVER, ADDRESS, VOLUME, GROUP, KEY)}
 
         def missing(kind: str) -> int:
             return sum(spot.key not in alive[kind] for spot in spots)
@@ -132,6 +133,7 @@ class OpenStackProvider(CloudParts):
             image_uuid or self.config["image"].get("uuid", ""), missing(SERVER),
             missing(ADDRESS) if outer else 0,
             missing(VOLUME) if self.config.get("volume_size_gb") else 0, not alive[GROUP],
+            not alive[KEY],
         )
         found = preflight.look(self._cloud, wanted, self.deployment.each)
         for text in found.warnings:

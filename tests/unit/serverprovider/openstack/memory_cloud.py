@@ -79,12 +79,14 @@ class MemoryCloud:
         self.networks = [
             self._network("private", False), self._network("public", True),
         ]
+        self.volume_zones = ["nova"]
         self.unrouted = set()  # networks without a router to the outer one
         self.limits = {"maxTotalInstances": 10, "totalInstancesUsed": 0, "maxTotalCores": 40,
-                       "totalCoresUsed": 0, "maxTotalRAMSize": 51200, "totalRAMUsed": 0}
+                       "totalCoresUsed": 0, "maxTotalRAMSize": 51200, "totalRAMUsed": 0,
+                       "maxTotalKeypairs": 100}
         self.quota = {
             name: {"limit": 50, "used": 0, "reserved": 0}
-            for name in ("port", "floatingip", "security_group")
+            for name in ("port", "floatingip", "security_group", "security_group_rule")
         }
         self.versions = "2.90"
         self.services = ["identity", "compute", "image", "network", "volumev3"]
@@ -269,7 +271,8 @@ def nova_version(cloud, query, body):
 
 @route("GET", "/compute/v2.1/flavors/detail")
 def list_flavors(cloud, query, body):
-    return 200, {"flavors": cloud.flavors}
+    return 200, {"flavors": [
+        f for f in cloud.flavors if f.get("public", True) or query.get("is_public") == ["None"]]}
 
 
 @route("GET", "/compute/v2.1/limits")
@@ -579,6 +582,12 @@ def volume_limits(cloud, query, body):
     return 200, {"limits": {"absolute": {
         "maxTotalVolumes": 10, "totalVolumesUsed": len(cloud.volumes),
         "maxTotalVolumeGigabytes": 100, "totalGigabytesUsed": 0}}}
+
+
+@route("GET", f"{VOLUME}/os-availability-zone")
+def volume_zones(cloud, query, body):
+    return 200, {"availabilityZoneInfo": [
+        {"zoneName": name, "zoneState": {"available": True}} for name in cloud.volume_zones]}
 
 
 @route("GET", f"{VOLUME}/volumes/detail")

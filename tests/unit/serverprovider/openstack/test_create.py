@@ -174,6 +174,55 @@ def test_all_hindrances_are_told_at_once_and_nothing_is_made(cloud, provided):
     assert not [m for m, p in cloud.asked if m == "POST" and not p.endswith("/auth/tokens")]
 
 
+def test_quotas_of_key_pairs_and_rules_are_a_hindrance(cloud, provided):
+    cloud.keys["theirs"] = {"name": "theirs", "public_key": "x", "fingerprint": ""}
+    cloud.limits["maxTotalKeypairs"] = 1
+    cloud.quota["security_group_rule"] = {"limit": 10, "used": 1, "reserved": 0}
+    with pytest.raises(CloudUnfit, match="cannot make") as caught:
+        provided(open_ports=[80])[1].create_servers()
+    assert "1 key pairs are over the quota: 1 of 1 are in use" in caught.value.details
+    assert "10 security group rules are over the quota: 1 of 10" in caught.value.details
+    assert list(cloud.keys) == ["theirs"]
+
+
+def test_quotas_of_what_need_not_be_made_are_no_hindrance(cloud, provided):
+    cloud.groups["g1"] = {"id": "g1", "name": "theirs", "tenant_id": PROJECT, "description": ""}
+    entity, provider = provided(amount=1, secgroup_name="theirs")
+    for name in ("security_group", "security_group_rule"):
+        cloud.quota[name] = {"limit": 1, "used": 2, "reserved": 0}
+    provider.create_servers()
+    cloud.limits["maxTotalKeypairs"] = 0
+    assert len(entity.provider(provider.config).create_servers()) == 1
+
+
+@pytest.mark.parametrize("refusal", [None, 403])
+def test_flavor_that_is_not_public_is_found_where_the_cloud_tells_of_it(
+    cloud, provided, refusal
+):
+    cloud.flavors.append({"id": "9", "name": "own", "ram": 512, "vcpus": 1, "disk": 1,
+                          "public": False})
+    provider = provided(amount=1, flavor_id="own" if not refusal else "m1.tiny")[1]
+    if refusal:
+        cloud.fail("GET", "/flavors/detail", refusal)
+    provider.create_servers()
+    assert only(cloud.servers)["asked"]["flavorRef"] == ("1" if refusal else "9")
+
+
+def test_zone_that_the_volume_service_has_is_given_to_the_volumes(cloud, provided):
+    provided(amount=1, volume_size_gb=1, availability_zone="nova")[1].create_servers()
+    assert only(cloud.volumes)["availability_zone"] == "nova"
+
+
+def test_zone_that_the_volume_service_has_not_is_left_out_with_a_warning(
+    cloud, provided, recorder
+):
+    cloud.volume_zones = ["elsewhere"]
+    provided(amount=1, volume_size_gb=1, availability_zone="nova")[1].create_servers()
+    assert "availability_zone" not in only(cloud.volumes)
+    assert any("has no availability zone 'nova', it has elsewhere" in title
+               for title in titles(recorder))
+
+
 def test_several_networks_without_nics_are_a_hindrance(cloud, provided):
     cloud.networks.append(cloud._network("other", False))
     with pytest.raises(CloudUnfit, match="cannot make") as caught:
