@@ -70,6 +70,7 @@ class OpenStackProvider(CloudParts):
             self._cloud.log_in()
         with step("look at what the cloud has"):
             self._drop_broken(spots)
+            self._drop_broken_volumes()
             found = self._look(spots, image_uuid or "", type_id or "")
         with step("image, key pair and security group"):
             image, key, group = self._together(
@@ -82,7 +83,7 @@ class OpenStackProvider(CloudParts):
         if self.config.get("volume_size_gb"):
             with step(f"make {len(spots)} boot volumes"):
                 deployment.each(partial(self._volume, found, image), spots)
-                waiting.await_volumes(self._cloud, self._rows(VOLUME).values(), uuid)
+                waiting.await_volumes(self._cloud, self._waiting_volumes(), uuid)
         with step(f"make {len(spots)} servers"):
             rows = deployment.each(partial(self._server, found, image, key, group), spots)
         with step("wait until they are active"):
@@ -112,12 +113,33 @@ class OpenStackProvider(CloudParts):
             found = mine(there, row, self.deployment.uuid)
             return len(found) != 1 or found[0].status in ("ERROR", "DELETED", "SOFT_DELETED")
 
-        bad = [
+        self._release(
             row for spot in spots if (row := rows.get(spot.key))
             and (row.state is not ResourceState.LIVE or broken(row))
-        ]
+        )
+
+    def _drop_broken_volumes(self) -> None:
+        """The same of boot volumes."""
+        from rally_deploy.serverprovider.openstack.servers import META, list_volumes
+
+        rows = [row for row in self._waiting_volumes() if row.state is ResourceState.LIVE]
+        if not rows:
+            return
+        good = {
+            volume["id"] for volume in list_volumes(self._cloud)
+            if volume["metadata"].get(META) == self.deployment.uuid
+            and not volume["status"].startswith("error")
+        }
+        self._release(row for row in rows if row.facts["id"] not in good)
+
+    def _waiting_volumes(self) -> list[Resource]:
+        """Those without a server: one that works keeps its own, whatever Cinder says of it."""
+        servers = self._rows(SERVER)
+        return [row for key, row in self._rows(VOLUME).items() if key not in servers]
+
+    def _release(self, rows: Iterable[Resource]) -> None:
         ledger = self.deployment.ledger
-        self.deployment.each(lambda row: ledger.release(row, self.delete), bad)
+        self.deployment.each(lambda row: ledger.release(row, self.delete), list(rows))
 
     def _look(self, spots: Sequence[Spot], image_uuid: str, type_id: str) -> Found:
         from rally_deploy.serverprovider.openstack import preflight

@@ -79,6 +79,7 @@ class MemoryCloud:
         self.networks = [
             self._network("private", False), self._network("public", True),
         ]
+        self.bad_volumes = set()  # parts of the names of those that fail
         self.volume_zones = ["nova"]
         self.unrouted = set()  # networks without a router to the outer one
         self.limits = {"maxTotalInstances": 10, "totalInstancesUsed": 0, "maxTotalCores": 40,
@@ -594,7 +595,8 @@ def volume_zones(cloud, query, body):
 def list_volumes(cloud, query, body):
     for volume in cloud.volumes.values():
         if volume["status"] == "creating":
-            volume["status"] = "available"
+            bad = any(part in volume["name"] for part in cloud.bad_volumes)
+            volume["status"] = "error" if bad else "available"
     return 200, {"volumes": matching(cloud.volumes, query)}
 
 

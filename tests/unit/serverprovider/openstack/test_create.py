@@ -417,6 +417,42 @@ def test_server_that_somebody_deleted_is_made_anew(cloud, provided):
     assert again[0].facts["instance_id"] != first[0].facts["instance_id"]
 
 
+def test_boot_volume_that_failed_is_told_and_made_anew_and_the_others_are_kept(cloud, provided):
+    cloud.bad_volumes = {"-001"}
+    entity, provider = provided(amount=2, volume_size_gb=1)
+    with pytest.raises(ServerFailed, match="1 of 2 volumes cannot be booted from") as caught:
+        provider.create_servers()
+    assert "-001 is error" in caught.value.details
+    good, bad = sorted(cloud.volumes, key=lambda one: cloud.volumes[one]["name"])
+    cloud.bad_volumes.clear()
+    assert len(entity.provider(provider.config).create_servers()) == 2
+    assert good in cloud.volumes
+    assert bad not in cloud.volumes
+    assert len(cloud.volumes) == 2
+
+
+def test_boot_volume_that_somebody_deleted_is_made_anew(cloud, provided):
+    cloud.fails["-000"] = "No valid host was found."
+    entity, provider = provided(amount=1, volume_size_gb=1)
+    with pytest.raises(ServerFailed, match="has failed"):
+        provider.create_servers()
+    cloud.servers.clear()
+    cloud.volumes.clear()
+    cloud.fails.clear()
+    assert len(entity.provider(provider.config).create_servers()) == 1
+    assert len(cloud.volumes) == 1
+
+
+def test_boot_volume_of_a_working_server_is_kept_whatever_its_status(cloud, provided):
+    entity, provider = provided(amount=1, volume_size_gb=1)
+    provider.create_servers()
+    kept = only(cloud.volumes)
+    kept["status"] = "error_extending"
+    entity.provider(provider.config).create_servers()
+    assert only(cloud.volumes) is kept
+    assert len(cloud.servers) == 1
+
+
 def test_stopped_server_is_started(cloud, provided):
     entity, provider = provided(amount=1)
     provider.create_servers()
