@@ -11,6 +11,9 @@ from rally_deploy.serverprovider.openstack import parts
 from tests.unit.serverprovider.openstack.test_crashes import PowerCut
 
 
+OWNER = "-89ab-cdef-0123-456789abcdef"  # the rest of a uuid
+
+
 def lost(provider):
     """A row of a key pair whose request was sent by a process that was killed."""
     def make(row):
@@ -30,13 +33,36 @@ def test_things_of_no_ledger_are_listed_and_those_of_one_are_not(
     assert (look.found, look.error) == ([], "")
     name = "rd-0123abcd-it"
     cloud.keys[name] = {"name": name, "public_key": "x", "fingerprint": ""}
-    cloud.volumes["v"] = {"id": "v", "name": name, "status": "available", "metadata": {}}
+    cloud.volumes["v"] = {"id": "v", "name": name, "status": "available",
+                          "metadata": {"rdeploy": "0123abcd" + OWNER}}
     cloud.groups["g"] = {"id": "g", "name": "any", "description": f"{name} rdeploy:0123abcd"}
     cloud.ports["p"] = {"id": "p", "device_id": "gone", "security_groups": ["g"]}
     cloud.ports["q"] = {"id": "q", "device_id": "gone", "security_groups": ["theirs"]}
     look, = in_places(openstack_deployer)
     assert [(thing.kind, thing.name) for thing in look.found] == [
         ("key pair", name), ("port", f"{name} p"), ("security group", name), ("volume", name)]
+
+
+def test_things_are_known_by_their_marks_and_not_by_what_they_are_called(
+    cloud, provided, openstack_deployer
+):
+    """Renamed ones of ours, in a ledger and in none; others' with names like ours."""
+    provided(amount=1, floating_network="public", volume_size_gb=1)[1].create_servers()
+    for thing in (*cloud.servers.values(), *cloud.volumes.values(), *cloud.groups.values()):
+        thing["name"] = "renamed"
+    owned = next(iter(cloud.servers.values()))
+    name = "rd-0123abcd-it"
+    mark = {"rdeploy": "0123abcd" + OWNER, "rdeploy_name": name}
+    cloud.servers["a"] = {**owned, "id": "a", "name": "web", "metadata": mark}
+    cloud.servers["b"] = {**owned, "id": "b", "name": name, "metadata": {"rdeploy": "no uuid"}}
+    cloud.volumes["v"] = {"id": "v", "name": "rd-0123abcd-v", "status": "available",
+                          "metadata": {}}
+    cloud.groups["g"] = {"id": "g", "name": "rd-0123abcd-g", "description": "theirs"}
+    cloud.ports["p"] = {"id": "p", "device_id": "a", "network_id": "n"}
+    cloud.ports["q"] = {"id": "q", "device_id": "b", "network_id": "n"}
+    look, = in_places(openstack_deployer)
+    assert [(thing.kind, thing.name) for thing in look.found] == [
+        ("port", f"{name} p"), ("server", f"{name} (now called web)")]
 
 
 def test_cloud_of_several_deployments_is_asked_once_and_of_another_user_again(
