@@ -31,8 +31,8 @@ _LONGEST_SETTLE_S = 120.0
 class Rest:
     """Plain JSON calls to one service.
 
-    For Neutron and Cinder, of which a few calls are needed: openstacksdk would cost half a second
-    at each start and two calls of version discovery, and wraps each answer in a model.
+    For Neutron and Cinder, of which a few calls are needed: openstacksdk would cost 0.2 to 0.3 s
+    at each start and calls of version discovery, and wraps each answer in a model.
     """
 
     def __init__(self, adapter: Adapter, prefix: str = "") -> None:

@@ -10,7 +10,6 @@ from rally_deploy.leftovers import in_places
 from rally_deploy.serverprovider.openstack import parts
 from tests.unit.serverprovider.openstack.test_crashes import PowerCut
 
-
 OWNER = "-89ab-cdef-0123-456789abcdef"  # the rest of a uuid
 
 
