@@ -201,7 +201,8 @@ class Cloud:
                     found = self.settled(look, settle_s if refusal.maybe_done else 0)
                     if found:
                         return found
-                if not again:
+                # A look that ended with the time was too short to send a second one after it.
+                if not again or self.patience.left_s <= 0:
                     raise
 
     def settled(self, look: Callable[[], T | None], settle_s: float) -> T | None:
