@@ -16,7 +16,7 @@ from rally_deploy import config as configs
 from rally_deploy import lease
 from rally_deploy.cancellation import Cancellation
 from rally_deploy.deployment import Deployment, Shells, Workplace
-from rally_deploy.errors import DeploymentHeld, RallyDeployError, UsageError
+from rally_deploy.errors import DeploymentHeld, UsageError
 from rally_deploy.events import NoWatcher, Watcher
 from rally_deploy.holder import Holder
 from rally_deploy.masking import Mask
@@ -150,7 +150,8 @@ class Deployer:
                 deployment.deploy()
         except DeploymentHeld:
             raise
-        except (RallyDeployError, KeyboardInterrupt):
+        except (Exception, KeyboardInterrupt):
+            # Whatever ended it, an error of a plugin's own or of an SDK too, has left things.
             if destroy_on_failure:
                 # What ended the create must not end the removal at once, too.
                 self.cancellation = Cancellation()

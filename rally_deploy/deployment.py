@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 from rally_deploy import config as configs
 from rally_deploy.cancellation import Cancellation
 from rally_deploy.config import unset_env
-from rally_deploy.errors import Cancelled, WaitTimeout
+from rally_deploy.errors import Cancelled, WaitTimeout, told
 from rally_deploy.events import Event, Kind, NoWatcher, Watcher
 from rally_deploy.ledger import Ledger
 from rally_deploy.masking import Mask
@@ -199,7 +199,7 @@ class Deployment:
             self.move(State.CANCELLED, "cancelled")
             raise
         except Exception as error:
-            self.move(State.FAILED, self._work.mask(str(error)))
+            self.move(State.FAILED, self._work.mask(told(error)))
             raise
 
     # Servers and shells
@@ -229,7 +229,7 @@ class Deployment:
 
     def host_key(self, server: Server) -> str | None:
         """The pinned key of this server, as ``type base64``; None before the first login."""
-        return PinnedHostKeys(self._work.store, self._top.uuid).get(server.identity)
+        return PinnedHostKeys(self._work.store, self._top.uuid).get(server.pinned_as)
 
     @property
     def waits_for_places(self) -> bool:

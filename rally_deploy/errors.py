@@ -56,6 +56,13 @@ class RallyDeployError(Exception):
         return "\n".join(parts)
 
 
+def told(error: BaseException) -> str:
+    """An error as text. One that is not ours has its kind before it: a KeyError says but a key."""
+    if isinstance(error, RallyDeployError):
+        return str(error)
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
 @dataclass(frozen=True)
 class Problem:
     """One mistake in a config: where, what, and what was probably meant."""
@@ -176,7 +183,7 @@ class EachFailed(RallyDeployError):
         self, total: int, results: dict[int, Any], failures: dict[int, tuple[str, Exception]]
     ) -> None:
         first = next(iter(failures.values()))[1]
-        lines = [f"{label}: {error}" for label, error in failures.values()]
+        lines = [f"{label}: {told(error)}" for label, error in failures.values()]
         super().__init__(
             f"{len(failures)} of {total} failed",
             "\n".join(lines),

@@ -103,6 +103,16 @@ class Server:
         own = "local" if self.connection == "local" else f"{self.host}:{self.port}"
         return f"{self.jump.identity}>{own}" if self.jump else own
 
+    @property
+    def pinned_as(self) -> str:
+        """What its host key is pinned for: a machine of ours, else whoever is at the address.
+
+        One that is made anew may get the address of the one that it replaces (a floating address
+        stays with its deployment), but not its host key.
+        """
+        made = f"#{self.resource_id}" if self.resource_id is not None else ""
+        return self.identity + made
+
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON values, secrets included: to be encrypted before it is stored."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}

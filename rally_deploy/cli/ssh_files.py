@@ -79,7 +79,7 @@ def _with_jumps(servers: Iterable[Server]) -> Iterable[Server]:
 def _pinned(deployer: Deployer, uuid: str, servers: Iterable[Server]) -> Mapping[str, str]:
     found = {}
     for server in servers:
-        key = deployer.store.host_keys.get(uuid, server.identity)
+        key = deployer.store.host_keys.get(uuid, server.pinned_as)
         if key:
             found[server.identity] = key
     return found

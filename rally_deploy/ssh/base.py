@@ -60,7 +60,7 @@ class NoObserver:
 
 
 class HostKeys(Protocol):
-    """The pinned host keys of one deployment. ``identity`` is ``Server.identity``."""
+    """The pinned host keys of one deployment. ``identity`` is ``Server.pinned_as``."""
 
     def get(self, identity: str) -> str | None:
         """The pinned key as ``type base64``, None before the first sight."""

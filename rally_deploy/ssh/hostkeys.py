@@ -24,7 +24,7 @@ class HostKeyCheck:
 
     def __init__(self, server: Server, host_keys: HostKeys, known_hosts: str = "") -> None:
         self._server, self._host_keys = server, host_keys
-        self._pinned = host_keys.get(server.identity)
+        self._pinned = host_keys.get(server.pinned_as)
         self._file = str(server.facts.get("known_hosts") or known_hosts)
         self._demanded = _read(server, self._file) if self._file else None
 
@@ -42,7 +42,7 @@ class HostKeyCheck:
         if self._demanded is not None and seen not in self._demanded:
             raise self._mismatch(seen, *self._demanded)
         if not self._pinned:
-            self._pinned = self._host_keys.pin(self._server.identity, seen)
+            self._pinned = self._host_keys.pin(self._server.pinned_as, seen)
         if seen != self._pinned:
             raise self._mismatch(seen, self._pinned)
 

@@ -110,7 +110,7 @@ class Secrets:
 
 
 class HostKeys:
-    """The host keys pinned for a deployment, by ``Server.identity``."""
+    """The host keys pinned for a deployment, by ``Server.pinned_as``."""
 
     def __init__(self, database: Database) -> None:
         self._db = database

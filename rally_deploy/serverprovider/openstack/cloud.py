@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -30,8 +31,8 @@ _LONGEST_SETTLE_S = 120.0
 class Rest:
     """Plain JSON calls to one service.
 
-    For Neutron and Cinder, of which a few calls are needed: openstacksdk would cost half a second
-    at each start and two calls of version discovery, and wraps each answer in a model.
+    For Neutron and Cinder, of which a few calls are needed: openstacksdk would cost 0.2 to 0.3 s
+    at each start and calls of version discovery, and wraps each answer in a model.
     """
 
     def __init__(self, adapter: Adapter, prefix: str = "") -> None:
@@ -93,7 +94,7 @@ class Cloud:
         if config.get("https_insecure"):
             verify = False
         elif config.get("https_cacert"):
-            verify = config["https_cacert"]
+            verify = os.path.expanduser(config["https_cacert"])
         self.session = PatientSession(patience, auth, verify)
 
     def _from_clouds_yaml(self, name: str) -> tuple[Any, Any]:
@@ -200,11 +201,12 @@ class Cloud:
                     found = self.settled(look, settle_s if refusal.maybe_done else 0)
                     if found:
                         return found
-                if not again:
+                # A look that ended with the time was too short to send a second one after it.
+                if not again or self.patience.left_s <= 0:
                     raise
 
     def settled(self, look: Callable[[], T | None], settle_s: float) -> T | None:
-        """What a look finds, or None if nothing came up for that long.
+        """What a look finds, or None if nothing came up for that long, or until time is over.
 
         A cloud that is slow to answer has requests waiting, so it is given longer.
         """
@@ -214,7 +216,7 @@ class Cloud:
             # How slow the service is shows only in its answers, this look's among them.
             slow_s = min(3 * self.session.slowest_s, _LONGEST_SETTLE_S) if settle_s else 0.0
             left_s = begin + max(settle_s, slow_s) - time.monotonic()
-            if found or left_s <= 0:
+            if found or min(left_s, self.patience.left_s) <= 0:
                 return found
             self.patience.pause(min(delay, max(0.05, left_s)))
             delay = min(delay * 2, 2.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 from urllib.parse import unquote, urlsplit
 
 from rally_deploy.errors import RallyDeployError
@@ -26,6 +28,10 @@ _ALGORITHMS = {32: "md5", 64: "sha256", 128: "sha512"}
 
 class BadImage(RallyDeployError):
     """What was fetched is not what was asked for."""
+
+
+class ImageBusy(RallyDeployError):
+    """Another process has its file in hand."""
 
 
 @dataclass(frozen=True)
@@ -70,22 +76,48 @@ def digests(path: Path, patience: Patience) -> dict[str, str]:
 
 
 @contextmanager
-def lock(checksum: Checksum, patience: Patience) -> Iterator[Path]:
+def lock(checksum: Checksum, patience: Patience, deployment: str) -> Iterator[Path]:
     """The folder of an image's file; only one process of this user is in it at a time.
 
     The lock ends with its process, however that ends, and what was fetched stays for the next.
+
+    :param deployment: whose name those who wait for us are told.
     """
     folder = data_dir() / "images"
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / f"{checksum.digest[:32]}.lock"
-    with path.open("w") as held:
-        while True:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                patience.pause(0.5)
+    with path.open("a+") as held:
+        told = False
+        while not _locked(held):
+            holder = _holder(held)
+            if patience.left_s <= 0:
+                raise ImageBusy(
+                    "the image is being fetched or uploaded by another process, and time is over",
+                    holder,
+                    "once that one is done, or was ended with 'rdeploy cancel', "
+                    "'rdeploy resume' goes on",
+                )
+            if not told:
+                patience.note(f"{holder} fetches or uploads the image; waiting for it")
+                told = True
+            patience.pause(0.5)
+        held.truncate(0)
+        held.write(f"process {os.getpid()} for deployment {deployment}")
+        held.flush()
         yield folder
+
+
+def _locked(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(file: TextIO) -> str:
+    file.seek(0)
+    return file.read() or "another process"
 
 
 def fetch(url: str, folder: Path, checksum: Checksum, patience: Patience) -> Path:
@@ -109,7 +141,7 @@ def fetch(url: str, folder: Path, checksum: Checksum, patience: Patience) -> Pat
 
 
 def _download(url: str, path: Path, patience: Patience) -> None:
-    tries = Tries(patience)
+    tries, most = Tries(patience), 0
     while True:
         try:
             return _go_on(url, path, patience)
@@ -118,11 +150,14 @@ def _download(url: str, path: Path, patience: Patience) -> None:
                 return None
             refusal = CloudRefusal(f"{url} was answered with {error.code}", error.reason,
                                    "mend 'url' of the image", status=error.code)
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             refusal = CloudRefusal(
                 f"{url} cannot be fetched", str(error),
                 "is it reachable from here? 'rdeploy resume' goes on with what is there",
             )
+        have = path.stat().st_size if path.exists() else 0
+        if have > most:  # it comes in pieces, which may take any time
+            tries, most = Tries(patience), have
         if not tries.again(refusal):
             raise refusal
 

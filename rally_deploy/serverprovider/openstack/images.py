@@ -24,6 +24,9 @@ TAG = "rdeploy:"
 #: Glance knows md5 itself; of the others only that which it computes (sha512 by default).
 _OWN_DIGEST = "rdeploy_checksum"
 
+#: An upload starts at the image's begin each time; one that breaks so often never ends.
+_CUT_UPLOADS = 5
+
 
 @dataclass(frozen=True)
 class Image:
@@ -103,13 +106,20 @@ def upload(
 
 
 def _send(cloud: Cloud, image_id: str, path: Path) -> None:
-    tries = Tries(cloud.patience)
+    tries, cut = Tries(cloud.patience), 0
     while True:
+        sent = 0
         try:
             with path.open("rb") as file:
-                cloud.glance.images.upload(image_id, file)
+                try:
+                    cloud.glance.images.upload(image_id, file)
+                finally:
+                    sent = file.tell()
             return
         except CloudRefusal as refusal:
+            if sent and cut < _CUT_UPLOADS:
+                # It took its time before it broke: the patience with the service begins now.
+                tries, cut = Tries(cloud.patience), cut + 1
             again = tries.again(refusal)
             # Glance takes the bytes only while nothing has come: else it is ended, or half there.
             status = cloud.settled(lambda: _ended(cloud, image_id), 30.0)

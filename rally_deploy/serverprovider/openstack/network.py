@@ -77,6 +77,11 @@ def _rules(group: str, open_ports: Sequence[str]) -> list[dict[str, Any]]:
     return [{"direction": "ingress", "security_group_id": group, **kind} for kind in kinds]
 
 
+def rules_of_group(open_ports: Sequence[str]) -> int:
+    """How many rules a group of ours has, with the two that Neutron makes for what goes out."""
+    return len(_rules("", open_ports)) + 2
+
+
 def lets_ssh_in(group: Item) -> bool:
     """Whether a group that is there already opens port 22 to anybody."""
     return any(
@@ -123,24 +128,34 @@ def bound(cloud: Cloud) -> dict[str, str]:
 
 
 def bind(
-    cloud: Cloud, floating_ip: Resource, ports: Sequence[Item], there: Mapping[str, str]
+    cloud: Cloud, floating_ip: Resource, ports: Sequence[Item], networks: Sequence[str],
+    there: Mapping[str, str],
 ) -> None:
-    """Lead a floating address to a server's first port, unless it is led to one of them."""
+    """Lead a floating address to a port of a server, unless it is led to one of them.
+
+    That is the first port, in the order of ``networks``, which has a router to the address's
+    network. Only Neutron knows which has: a router may be another project's.
+    """
     address, own = floating_ip.facts["address"], floating_ip.facts["id"]
     if not ports:
         raise CloudRefusal(f"{address}: its server has no port", status=404)
     if there.get(own) in [port["id"] for port in ports]:
         return
-    try:
-        body = {"floatingip": {"port_id": ports[0]["id"]}}
-        cloud.network.put(f"/floatingips/{own}", body)
-    except CloudRefusal as refusal:
-        if refusal.status not in (400, 404, 409):
-            raise
-        raise CloudRefusal(
-            f"{address} cannot be given to a server", refusal.details,
-            "the server's network needs a router to 'floating_network'", status=refusal.status,
-        ) from refusal
+    rank = {network: place for place, network in enumerate(networks)}
+    refused = []
+    for port in sorted(ports, key=lambda port: rank.get(port["network_id"], len(rank))):
+        try:
+            cloud.network.put(f"/floatingips/{own}", {"floatingip": {"port_id": port["id"]}})
+            return
+        except CloudRefusal as refusal:
+            if refusal.status not in (400, 404, 409):
+                raise
+            refused.append(refusal)
+    raise CloudRefusal(
+        f"{address} cannot be given to a server", "\n".join(r.details for r in refused),
+        "one of the server's networks needs a router to 'floating_network'",
+        status=refused[0].status,
+    ) from refused[0]
 
 
 # Ports
@@ -177,10 +192,11 @@ def _mine(found: Sequence[Item], row: Resource, uuid: str) -> list[Item]:
 
 
 def _delete(cloud: Cloud, path: str, mine: Any, settle_s: float) -> None:
-    for thing in cloud.settled(mine, settle_s) or ():
-        cloud.network.delete(f"{path}/{thing['id']}")
+    ids = [thing["id"] for thing in cloud.settled(mine, settle_s) or ()]
+    for one in ids:
+        cloud.network.delete(f"{path}/{one}")
     if not cloud.settled(lambda: not mine(), 30.0):
         raise CloudRefusal(
-            f"{path} {mine()[0]['id']} is still there after its deletion",
+            f"{path} {', '.join(ids)} is still there after its deletion",
             remedy="run 'rdeploy destroy' again",
         )

@@ -31,6 +31,9 @@ IMAGE, KEY, GROUP, ADDRESS, VOLUME, SERVER = (
 #: What was recorded so long ago and never seen does not come up any more.
 _ON_ITS_WAY = timedelta(hours=1)
 
+#: A removal has to wait for what may still come up, however short a create was to be.
+_LEAST_REMOVAL_S = 300.0
+
 
 @dataclass(frozen=True)
 class Spot:
@@ -99,7 +102,7 @@ class CloudParts(ServerProvider):
             return self._used(found.image)
         config = self.config["image"]
         checksum = download.Checksum.parse(config["checksum"])
-        with download.lock(checksum, self._patience) as folder:
+        with download.lock(checksum, self._patience, self.deployment.name) as folder:
             # Whoever held the lock before us may have uploaded it.
             there = images.find(self._cloud, checksum)
             if there:
@@ -160,13 +163,12 @@ class CloudParts(ServerProvider):
         return self.create(ADDRESS, spot.key, lambda row: network.make_floating_ip(
             self._cloud, row, self.deployment.uuid, found.floating_network, self.settle_s))
 
-    def _volume(self, image: str, spot: Spot) -> Resource:
+    def _volume(self, found: Found, image: str, spot: Spot) -> Resource:
         from rally_deploy.serverprovider.openstack import servers
 
         asked = {"size": self.config["volume_size_gb"], "imageRef": image}
-        zone = self.config.get("availability_zone")
-        if zone:
-            asked["availability_zone"] = zone.partition(":")[0]
+        if found.volume_zone:
+            asked["availability_zone"] = found.volume_zone
         return self.create(VOLUME, spot.key, lambda row: {"id": servers.make_volume(
             self._cloud, row, self.deployment.uuid, asked, self.settle_s)})
 
@@ -209,14 +211,14 @@ class CloudParts(ServerProvider):
                 raise next(iter(error.failures.values()))[1] from error
             raise
 
-    def _begin(self) -> None:
+    def _begin(self, timeout_s: float) -> None:
         """The time of a create or a destroy starts; what a killed one has sent comes up soon."""
-        self._patience.begin(self.config["timeout_s"])
+        self._patience.begin(timeout_s)
         self._settled_at = time.monotonic() + self.settle_s
 
     def destroy_servers(self) -> None:
         """Remove all that this provider made for this deployment."""
-        self._begin()
+        self._begin(max(self.config["timeout_s"], _LEAST_REMOVAL_S))
         left = self.deployment.ledger.alive()
         if left:
             try:
@@ -232,8 +234,14 @@ class CloudParts(ServerProvider):
     def delete(self, resource: Resource) -> None:
         from rally_deploy.serverprovider.openstack import removal
 
-        removal.remove(self._cloud, self._roster, resource, self.deployment.uuid,
-                       self._settles_in_s(resource))
+        settles_in_s = self._settles_in_s(resource)
+        removal.remove(
+            self._cloud, self._roster, resource, self.deployment.uuid, settles_in_s)
+        if settles_in_s and not self._patience.left_s:
+            raise CloudRefusal(
+                f"{resource.name} may still come up, and time is over",
+                remedy="run 'rdeploy destroy' again",
+            )
 
     def _settles_in_s(self, resource: Resource) -> float:
         """How long it may still come up, from a request that is on its way."""

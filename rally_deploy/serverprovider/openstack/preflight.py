@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from rally_deploy.errors import EachFailed
-from rally_deploy.serverprovider.openstack import images, network
+from rally_deploy.serverprovider.openstack import images, network, quota
 from rally_deploy.serverprovider.openstack.cloud import Cloud
 from rally_deploy.serverprovider.openstack.download import Checksum, local_path
 from rally_deploy.serverprovider.openstack.images import Image
@@ -28,6 +28,7 @@ class Wanted:
     new_addresses: int = 0
     new_volumes: int = 0
     new_group: bool = True
+    new_key: bool = True
 
     @property
     def checksum(self) -> Checksum | None:
@@ -44,7 +45,9 @@ class Found:
     networks: list[str] = field(default_factory=list)
     floating_network: str = ""
     group: str = ""  # of 'secgroup_name'; empty: to be made
-    limits: dict[str, int] = field(default_factory=dict)  # of Nova
+    volume_zone: str = ""  # empty: Cinder chooses
+    limits: Mapping[str, int] = field(default_factory=dict)  # of Nova
+    network_quota: Mapping[str, Any] = field(default_factory=dict)
     hindrances: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -55,7 +58,7 @@ class Found:
 def look(cloud: Cloud, wanted: Wanted, each: Each) -> Found:
     """Raises CloudUnfit with every hindrance."""
     found = Found()
-    looks = [_flavor, _image, _networks, _group, _zone, _limits, _network_quota, _volume_quota]
+    looks = [_flavor, _image, _networks, _group, _zone, _limits, _network_quota, _volumes]
     try:
         each(lambda one: one(), [partial(one, cloud, wanted, found) for one in looks])
     except EachFailed as error:
@@ -71,11 +74,21 @@ def look(cloud: Cloud, wanted: Wanted, each: Each) -> Found:
 
 
 def _flavor(cloud: Cloud, wanted: Wanted, found: Found) -> None:
-    every = cloud.nova.flavors.list()
+    every = _flavors(cloud)
     found.flavor = next((f for f in every if f.id == wanted.flavor), None) or next(
         (f for f in every if f.name == wanted.flavor), None)
     if found.flavor is None:
         found.lacks(f"there is no flavor '{wanted.flavor}'; there are {_names(every)}")
+
+
+def _flavors(cloud: Cloud) -> list[Any]:
+    """All that this user may have: an administrator's too that are not public."""
+    try:
+        return list(cloud.nova.flavors.list(is_public=None))
+    except CloudRefusal as refusal:
+        if refusal.status not in (400, 403):
+            raise
+        return list(cloud.nova.flavors.list())
 
 
 def _names(things: Sequence[Any]) -> str:
@@ -165,25 +178,30 @@ def _zone(cloud: Cloud, wanted: Wanted, found: Found) -> None:
 
 
 def _limits(cloud: Cloud, wanted: Wanted, found: Found) -> None:
-    if not wanted.new_servers:
-        return
-    found.limits = {
-        limit.name: limit.value for limit in cloud.nova.limits.get().absolute}
+    if wanted.new_servers or wanted.new_key:
+        found.limits = quota.of_nova(cloud)
+    most = found.limits.get("maxTotalKeypairs", -1)
+    if wanted.new_key and most >= 0:
+        # Nova tells no number of those in use. They are the user's, over all projects.
+        used = len(cloud.nova.keypairs.list())
+        found.hindrances += quota.over("key pairs", 1, used, most)
+
+
+def _network_quota(cloud: Cloud, wanted: Wanted, found: Found) -> None:
+    found.network_quota = quota.of_neutron(cloud)
 
 
 def _fits(wanted: Wanted, found: Found) -> None:
     """What needs more than one of the answers."""
-    limits = found.limits
-    flavor, image, count = found.flavor, found.image, wanted.new_servers
-    needs = {"Instances": count}
-    if flavor is not None:
-        needs |= {"Cores": count * flavor.vcpus, "RAMSize": count * flavor.ram}
-    used = {"Instances": "totalInstancesUsed", "Cores": "totalCoresUsed",
-            "RAMSize": "totalRAMUsed"}
-    words = {"Instances": "servers", "Cores": "cores", "RAMSize": "MiB of memory"}
-    for name, needed in needs.items():
-        most, now = limits.get(f"maxTotal{name}", -1), limits.get(used[name], 0)
-        _over(found, words[name], needed, now, most)
+    flavor, image, servers = found.flavor, found.image, wanted.new_servers
+    new_group = wanted.new_group and not found.group
+    found.hindrances += quota.over_nova(found.limits, servers, flavor)
+    found.hindrances += quota.over_neutron(found.network_quota, {
+        "port": servers * max(1, len(wanted.config["nics"])),
+        "floatingip": wanted.new_addresses, "security_group": int(new_group),
+        "security_group_rule": network.rules_of_group(wanted.config["open_ports"])
+        if new_group else 0,
+    })
     disk = wanted.config.get("volume_size_gb") or (flavor.disk if flavor else 0)
     if image and flavor:
         if image.min_ram_mb > flavor.ram:
@@ -194,39 +212,21 @@ def _fits(wanted: Wanted, found: Found) -> None:
                         f"there would be {disk}")
 
 
-def _over(found: Found, what: str, needed: int, used: int, most: int) -> None:
-    if 0 <= most < used + needed:
-        found.lacks(f"{needed} {what} are over the quota: {used} of {most} are in use")
-
-
-def _network_quota(cloud: Cloud, wanted: Wanted, found: Found) -> None:
-    try:
-        quota = cloud.network.get(f"/quotas/{cloud.project_id}/details.json")["quota"]
-    except CloudRefusal as refusal:
-        if refusal.status not in (403, 404):
-            raise
-        return  # an older Neutron, or one that tells it to administrators only
-    needs = {
-        "port": wanted.new_servers * max(1, len(wanted.config["nics"])),
-        "floatingip": wanted.new_addresses, "security_group": int(wanted.new_group),
-    }
-    words = {"port": "ports", "floatingip": "floating addresses",
-             "security_group": "security groups"}
-    for name, needed in needs.items():
-        if needed and name in quota:
-            one = quota[name]
-            _over(found, words[name], needed, one["used"] + one["reserved"], one["limit"])
-
-
-def _volume_quota(cloud: Cloud, wanted: Wanted, found: Found) -> None:
+def _volumes(cloud: Cloud, wanted: Wanted, found: Found) -> None:
     size = wanted.config.get("volume_size_gb")
     if not size:
         return
     if not cloud.endpoint("block-storage"):
         found.lacks("'volume_size_gb' needs a volume service, and the cloud has none")
         return
-    limits = cloud.volumes.get("/limits")["limits"]["absolute"]
-    _over(found, "volumes", wanted.new_volumes, limits["totalVolumesUsed"],
-          limits["maxTotalVolumes"])
-    _over(found, "GiB of volumes", wanted.new_volumes * size, limits["totalGigabytesUsed"],
-          limits["maxTotalVolumeGigabytes"])
+    found.hindrances += quota.over_cinder(cloud, wanted.new_volumes, size)
+    zone = (wanted.config.get("availability_zone") or "").partition(":")[0]
+    if zone and wanted.new_volumes:
+        every = cloud.volumes.list("availabilityZoneInfo", "/os-availability-zone")
+        good = sorted(z["zoneName"] for z in every if z["zoneState"].get("available"))
+        if zone in good:
+            found.volume_zone = zone
+        else:
+            found.warnings.append(
+                f"the volume service has no availability zone '{zone}', it has "
+                f"{', '.join(good) or 'none'}: it chooses one for the boot volumes itself")

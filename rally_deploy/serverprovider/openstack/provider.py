@@ -13,6 +13,7 @@ from rally_deploy.serverprovider.openstack import readiness, schema
 from rally_deploy.serverprovider.openstack.parts import (
     ADDRESS,
     GROUP,
+    KEY,
     SERVER,
     VOLUME,
     CloudParts,
@@ -60,7 +61,7 @@ class OpenStackProvider(CloudParts):
         """Servers that let us in; those that are there already and work are kept."""
         from rally_deploy.serverprovider.openstack import waiting
 
-        self._begin()
+        self._begin(self.config["timeout_s"])
         deployment, step, uuid = self.deployment, self.deployment.step, self.deployment.uuid
         for path, text in self.config_warnings(self.config):
             deployment.note(f"{path}: {text}", warning=True)
@@ -69,6 +70,7 @@ class OpenStackProvider(CloudParts):
             self._cloud.log_in()
         with step("look at what the cloud has"):
             self._drop_broken(spots)
+            self._drop_broken_volumes()
             found = self._look(spots, image_uuid or "", type_id or "")
         with step("image, key pair and security group"):
             image, key, group = self._together(
@@ -80,14 +82,14 @@ class OpenStackProvider(CloudParts):
                 deployment.each(partial(self._floating_ip, found), spots)
         if self.config.get("volume_size_gb"):
             with step(f"make {len(spots)} boot volumes"):
-                deployment.each(partial(self._volume, image), spots)
-                waiting.await_volumes(self._cloud, self._rows(VOLUME).values(), uuid)
+                deployment.each(partial(self._volume, found, image), spots)
+                waiting.await_volumes(self._cloud, self._waiting_volumes(), uuid)
         with step(f"make {len(spots)} servers"):
             rows = deployment.each(partial(self._server, found, image, key, group), spots)
         with step("wait until they are active"):
             there = waiting.await_settled(self._cloud, self._roster, rows, uuid)
             active = deployment.each(partial(waiting.active, self._cloud, there), rows)
-        servers = self._addressed(rows, active)
+        servers = self._addressed(rows, active, found.networks)
         if self.config["wait_for_ssh"]:
             with step("wait until they let us in"):
                 deployment.each(self._ready, servers)
@@ -111,17 +113,38 @@ class OpenStackProvider(CloudParts):
             found = mine(there, row, self.deployment.uuid)
             return len(found) != 1 or found[0].status in ("ERROR", "DELETED", "SOFT_DELETED")
 
-        bad = [
+        self._release(
             row for spot in spots if (row := rows.get(spot.key))
             and (row.state is not ResourceState.LIVE or broken(row))
-        ]
+        )
+
+    def _drop_broken_volumes(self) -> None:
+        """The same of boot volumes."""
+        from rally_deploy.serverprovider.openstack.servers import META, list_volumes
+
+        rows = [row for row in self._waiting_volumes() if row.state is ResourceState.LIVE]
+        if not rows:
+            return
+        good = {
+            volume["id"] for volume in list_volumes(self._cloud)
+            if volume["metadata"].get(META) == self.deployment.uuid
+            and not volume["status"].startswith("error")
+        }
+        self._release(row for row in rows if row.facts["id"] not in good)
+
+    def _waiting_volumes(self) -> list[Resource]:
+        """Those without a server: one that works keeps its own, whatever Cinder says of it."""
+        servers = self._rows(SERVER)
+        return [row for key, row in self._rows(VOLUME).items() if key not in servers]
+
+    def _release(self, rows: Iterable[Resource]) -> None:
         ledger = self.deployment.ledger
-        self.deployment.each(lambda row: ledger.release(row, self.delete), bad)
+        self.deployment.each(lambda row: ledger.release(row, self.delete), list(rows))
 
     def _look(self, spots: Sequence[Spot], image_uuid: str, type_id: str) -> Found:
         from rally_deploy.serverprovider.openstack import preflight
 
-        alive = {kind: self._rows(kind) for kind in (SERVER, ADDRESS, VOLUME, GROUP)}
+        alive = {kind: self._rows(kind) for kind in (SERVER, ADDRESS, VOLUME, GROUP, KEY)}
 
         def missing(kind: str) -> int:
             return sum(spot.key not in alive[kind] for spot in spots)
@@ -132,6 +155,7 @@ class OpenStackProvider(CloudParts):
             image_uuid or self.config["image"].get("uuid", ""), missing(SERVER),
             missing(ADDRESS) if outer else 0,
             missing(VOLUME) if self.config.get("volume_size_gb") else 0, not alive[GROUP],
+            not alive[KEY],
         )
         found = preflight.look(self._cloud, wanted, self.deployment.each)
         for text in found.warnings:
@@ -140,7 +164,9 @@ class OpenStackProvider(CloudParts):
 
     # Servers that are there
 
-    def _addressed(self, rows: Sequence[Resource], active: Sequence[Any]) -> list[Server]:
+    def _addressed(
+        self, rows: Sequence[Resource], active: Sequence[Any], networks: Sequence[str]
+    ) -> list[Server]:
         """The servers, each with the address by which it is reached."""
         from rally_deploy.serverprovider.openstack import network
         from rally_deploy.serverprovider.openstack.servers import address_of
@@ -152,7 +178,7 @@ class OpenStackProvider(CloudParts):
                 there = network.bound(self._cloud)
                 self.deployment.each(
                     lambda pair: network.bind(
-                        self._cloud, floating[pair[0].key], ports[pair[1].id], there),
+                        self._cloud, floating[pair[0].key], ports[pair[1].id], networks, there),
                     list(zip(rows, active, strict=True)),
                 )
         login = self._login
@@ -176,12 +202,12 @@ class OpenStackProvider(CloudParts):
     def _ready(self, server: Server) -> None:
         from rally_deploy.serverprovider.openstack.servers import console_of
 
-        readiness.wait_for_login(
-            self.deployment, server, self._patience,
-            lambda: console_of(self._cloud, server.facts["instance_id"]),
-        )
+        def console() -> str:
+            return console_of(self._cloud, server.facts["instance_id"])
+
+        readiness.wait_for_login(self.deployment, server, self._patience, console)
         if self.config["wait_for_cloud_init"]:
-            readiness.wait_for_cloud_init(self.deployment, server, self._patience)
+            readiness.wait_for_cloud_init(self.deployment, server, self._patience, console)
 
     def place(self) -> str:
         return schema.place(self.config)

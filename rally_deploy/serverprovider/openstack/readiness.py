@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
     from rally_deploy.deployment import Deployment
 
 _TRY_S = 30.0
+
+#: sshd may be up before cloud-init has written the key; a server that refuses us for longer has
+#: another user, or another key.
+_REFUSED_FOR_S = 180.0
+
+#: What is met while a server is not up yet, or is up for another time.
+_NOT_UP = (Unreachable, ConnectionLost, CommandTimeout)
 
 # Three generations of cloud-init: with JSON, with a status, with a result file only. Its status
 # command may say "error" while it is still at work, and of itself never ends if it hangs.
@@ -43,12 +51,26 @@ def wait_for_login(
 ) -> None:
     """Return once we are let in. The key comes from the metadata service, after sshd is up."""
     shell = deployment.ssh(server)
-    timeout_s = patience.left_s
+    refused_since: float | None = None
+
+    def let_in() -> bool:
+        nonlocal refused_since
+        try:
+            return shell.run(["true"], quiet=True, timeout_s=_TRY_S).ok
+        except AuthenticationFailed as error:
+            refused_since = refused_since or time.monotonic()
+            if time.monotonic() - refused_since > _REFUSED_FOR_S:
+                raise _refused(server, error, console()) from error
+            raise
+        except _NOT_UP:
+            refused_since = None
+            raise
+
     try:
         deployment.wait(
-            lambda: shell.run(["true"], quiet=True, timeout_s=_TRY_S).ok, timeout_s,
+            let_in, patience.left_s,
             f"a login on {server.name} as {server.user} at {server.host}", interval_s=1.0,
-            tolerate=(Unreachable, ConnectionLost, AuthenticationFailed, CommandTimeout),
+            tolerate=(AuthenticationFailed, *_NOT_UP),
         )
     except WaitTimeout as error:
         if patience.left_s > 0:
@@ -60,10 +82,30 @@ def wait_for_login(
         ) from error
 
 
-def wait_for_cloud_init(deployment: Deployment, server: Server, patience: Patience) -> None:
+def _refused(server: Server, error: AuthenticationFailed, console: str) -> ServerFailed:
+    return ServerFailed(
+        f"{server.name} does not let in 'login_user' {server.user} at {server.host}",
+        "\n".join(filter(None, [error.brief, error.details, console])),
+        f"if the image lets in another user than {server.user}: destroy this, mend 'login_user', "
+        "create again; if its cloud-init has not written the key yet: 'rdeploy resume'",
+    )
+
+
+def wait_for_cloud_init(
+    deployment: Deployment, server: Server, patience: Patience, console: Callable[[], str]
+) -> None:
     """Return once cloud-init has ended; ServerFailed with its errors if it has any."""
     shell = deployment.ssh(server)
-    done = shell.script(_CLOUD_INIT, timeout_s=max(patience.left_s, 1.0), quiet=True)
+    while True:
+        try:
+            done = shell.script(_CLOUD_INIT, timeout_s=max(patience.left_s, 1.0), quiet=True)
+            break
+        except (Unreachable, ConnectionLost, AuthenticationFailed):
+            # It may restart the server, and goes on once that is up again.
+            if patience.left_s <= 0:
+                raise
+            patience.pause(1.0)
+            wait_for_login(deployment, server, patience, console)
     if done.stdout.strip() == "absent":
         return
     errors, recoverable = parse(done.stdout)

@@ -89,9 +89,9 @@ class Patience:
 class Tries:
     """The tries of one call."""
 
-    def __init__(self, patience: Patience, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, patience: Patience) -> None:
         self._patience = patience
-        self._end = min(patience.end, time.monotonic() + patience_s)
+        self._end = min(patience.end, time.monotonic() + PATIENCE_S)
         self._count: dict[int, int] = {}
 
     def again(self, refusal: CloudRefusal, many: bool = False) -> bool:

@@ -12,8 +12,8 @@ from rally_deploy.model import Resource
 from rally_deploy.serverprovider.openstack.cloud import Cloud
 from rally_deploy.serverprovider.openstack.refusal import CloudRefusal
 
-#: The key of our mark in the metadata of servers and volumes.
-META = "rdeploy"
+#: In the metadata of servers and volumes: whose they are, and the name under which they were made.
+META, META_NAME = "rdeploy", "rdeploy_name"
 _CONSOLE_LINES = 25
 
 
@@ -62,9 +62,8 @@ def post_server(
 ) -> Any:
     """One POST: name, metadata and tags tell whose it is."""
     tags = {"tags": [f"rdeploy:{uuid}", name]} if cloud.server_tags else {}
-    return cloud.nova.servers.create(
-        name=name, meta={META: uuid, "rdeploy_deployment": deployment[:255]}, **tags, **asked
-    )
+    meta = {META: uuid, META_NAME: name, "rdeploy_deployment": deployment[:255]}
+    return cloud.nova.servers.create(name=name, meta=meta, **tags, **asked)
 
 
 def fault_of(cloud: Cloud, server: Any) -> str:
@@ -152,7 +151,7 @@ def delete_key_pair(cloud: Cloud, row: Resource, public_key: str, settle_s: floa
 
 def make_volume(cloud: Cloud, row: Resource, uuid: str, asked: Mapping[str, Any],
                 settle_s: float) -> str:
-    body = {"volume": {"name": row.name, "metadata": {META: uuid}, **asked}}
+    body = {"volume": {"name": row.name, "metadata": {META: uuid, META_NAME: row.name}, **asked}}
 
     def look() -> Mapping[str, Any] | None:
         return next(iter(my_volumes(cloud, row, uuid)), None)

@@ -69,6 +69,12 @@ class PatientSession(session.Session):
                 refusal = refusal_of(response, method)
             except (exceptions.ConnectionError, requests.RequestException) as error:
                 refusal = _no_answer(url, method, error)
+            except OSError as error:
+                raise CloudRefusal(
+                    f"{method} {_shown(url)} cannot be sent", str(error),
+                    "'https_cacert' has to be a file of certificates that this user can read",
+                    passing=False,
+                ) from error
             if refusal.status == 401 and not login:
                 self.invalidate(kwargs.get("auth"))
             if login and refusal.status == 401:
@@ -126,9 +132,13 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _no_answer(url: str, method: str, error: Exception) -> CloudRefusal:
+def _shown(url: str) -> str:
     where = urlsplit(url)
-    shown = f"{where.scheme}://{where.netloc}" if where.netloc else where.path
+    return f"{where.scheme}://{where.netloc}" if where.netloc else where.path
+
+
+def _no_answer(url: str, method: str, error: Exception) -> CloudRefusal:
+    shown = _shown(url)
     if isinstance(error, (exceptions.SSLError, requests.exceptions.SSLError)):
         return CloudRefusal(
             f"the certificate of {shown} is not trusted", str(error),

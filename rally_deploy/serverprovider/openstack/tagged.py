@@ -1,9 +1,14 @@
-"""All of a user in a project that carries the tag of a deployment, of whichever database."""
+"""All of a user in a project that carries the tag of a deployment, of whichever database.
+
+What a thing is called now says nothing: it may be ours and renamed, or somebody else's. Metadata
+tell of servers and volumes, descriptions of what Neutron has, tags of images. Key pairs have
+nothing but a name, so there the name has to do.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rally_deploy.hosts.tagged import Tagged
@@ -12,6 +17,8 @@ from rally_deploy.serverprovider.openstack.cloud import Cloud
 from rally_deploy.serverprovider.openstack.images import TAG
 
 _NAME = re.compile(r"rd-([0-9a-f]{8})-")
+_DESCRIPTION = re.compile(rf"(rd-([0-9a-f]{{8}})-\S+) {TAG}\2")
+_UUID = re.compile(r"([0-9a-f]{8})-[0-9a-f-]{27}")
 
 
 def list_tagged(cloud: Cloud) -> list[Tagged]:
@@ -21,26 +28,30 @@ def list_tagged(cloud: Cloud) -> list[Tagged]:
 
 def _found(cloud: Cloud) -> Iterator[Tagged]:
     own = {"project_id": cloud.project_id}  # an administrator would be told of all projects
-    names: dict[str, str] = {}
-    for server in servers.list_servers(cloud, "rd-"):
-        names[server.id] = server.name
-        yield from _named("server", server.name)
+    owners: dict[str, Tagged] = {}
+    for server in cloud.nova.servers.list(limit=-1):  # all pages
+        for found in _marked("server", server.metadata, server.name):
+            owners[server.id] = found
+            yield found
     for pair in cloud.nova.keypairs.list():
-        yield from _named("key pair", pair.name)
+        tag = _NAME.match(pair.name)
+        if tag:
+            yield Tagged("key pair", pair.name, tag.group(1))
     for group in cloud.network.list("security_groups", **own):
         for found in _described("security group", group):
-            names[group["id"]] = found.name
+            owners[group["id"]] = found
             yield found
     for address in cloud.network.list("floatingips", **own):
         yield from _described("floating address", address)
     for port in cloud.network.list("ports", **own):
         # One that Nova has forgotten is known by our group alone.
         known = [port["device_id"], *port.get("security_groups", ())]
-        for name in [names[one] for one in known if one in names][:1]:
-            yield from _named("port", f"{name} {port['id']}")
+        for owner in [owners[one] for one in known if one in owners][:1]:
+            name = owner.name.partition(" ")[0]
+            yield Tagged("port", f"{name} {port['id']}", owner.tag)
     if cloud.endpoint("block-storage"):
         for volume in servers.list_volumes(cloud):
-            yield from _named("volume", volume["name"] or "")
+            yield from _marked("volume", volume["metadata"], volume["name"] or "")
     if cloud.endpoint("image"):
         for image in cloud.glance.images.list(filters={"visibility": "private"}):
             yield from _users(image)
@@ -48,17 +59,20 @@ def _found(cloud: Cloud) -> Iterator[Tagged]:
             yield from _users(image)
 
 
-def _named(kind: str, name: str) -> Iterator[Tagged]:
-    found = _NAME.match(name)
-    if found:
-        yield Tagged(kind, name, found.group(1))
+def _marked(kind: str, metadata: Mapping[str, str], name: str) -> Iterator[Tagged]:
+    """Nova's and Cinder's things, under the name that they were made with."""
+    uuid = _UUID.fullmatch(metadata.get(servers.META, ""))
+    if uuid:
+        made = metadata.get(servers.META_NAME) or name
+        shown = made if made == name else f"{made} (now called {name})"
+        yield Tagged(kind, shown, uuid.group(1))
 
 
 def _described(kind: str, thing: Any) -> Iterator[Tagged]:
     """Neutron's things: the description begins with the name, whatever it is called now."""
-    text = str(thing.get("description") or "")
-    if f" {TAG}" in text:
-        yield from _named(kind, text.partition(" ")[0])
+    found = _DESCRIPTION.match(str(thing.get("description") or ""))
+    if found:
+        yield Tagged(kind, found.group(1), found.group(2))
 
 
 def _users(image: Any) -> Iterator[Tagged]:

@@ -91,16 +91,17 @@ def await_volumes(cloud: Cloud, rows: Iterable[Resource], uuid: str) -> None:
             v for v in servers.list_volumes(cloud)
             if v["name"] in names and v["metadata"].get(servers.META) == uuid
         ]
-        bad = [v for v in found if v["status"].startswith("error")]
-        waiting = [v for v in found if v["status"] not in ("available", "in-use")]
-        if not waiting and len(found) >= len(names):
+        status = {**dict.fromkeys(names, "not there"), **{v["name"]: v["status"] for v in found}}
+        waiting = {n: s for n, s in status.items() if s not in ("available", "in-use")}
+        if not waiting:
             return
+        bad = {n: s for n, s in waiting.items() if s.startswith("error")}
         if bad or cloud.patience.left_s <= 0:
-            shown = bad or waiting
+            shown = sorted((bad or waiting).items())
             raise ServerFailed(
                 f"{len(shown)} of {len(names)} volumes cannot be booted from",
-                "\n".join(f"{v['name']} is {v['status']}" for v in shown),
-                "the volume service's log tells more; 'rdeploy destroy', then create again",
+                "\n".join(f"{name} is {text}" for name, text in shown),
+                "the volume service's log tells more; 'rdeploy resume' makes anew what failed",
             )
         cloud.patience.pause(tick)
         tick = min(tick * 1.3, _LONGEST_TICK_S)

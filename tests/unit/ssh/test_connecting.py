@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,17 @@ def test_host_key_other_than_pinned_raises_with_both(
         verify(other, PinnedKeys({"192.0.2.1:22": text(key)}))
     assert fingerprint(text(key)) in caught.value.details
     assert fingerprint(text(other)) in caught.value.details
+
+
+def test_host_key_of_a_machine_made_anew_at_the_same_address_is_pinned_anew(
+    key: paramiko.PKey, other: paramiko.PKey
+) -> None:
+    pinned = PinnedKeys()
+    first, anew = replace(SERVER, resource_id=7), replace(SERVER, resource_id=8)
+    verify(key, pinned, first)
+    verify(other, pinned, anew)
+    with pytest.raises(HostKeyMismatch):
+        verify(key, pinned, anew)
 
 
 def test_host_key_pinned_by_another_thread_meanwhile_raises(

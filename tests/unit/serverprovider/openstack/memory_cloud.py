@@ -49,6 +49,7 @@ class Fault:
     times: int = 1
     skip: int = 0
     headers: dict = field(default_factory=dict)
+    delay_s: float = 0
 
     def takes(self, method, path):
         if method != self.method or not re.search(self.path, path) or not self.times:
@@ -78,11 +79,15 @@ class MemoryCloud:
         self.networks = [
             self._network("private", False), self._network("public", True),
         ]
+        self.bad_volumes = set()  # parts of the names of those that fail
+        self.volume_zones = ["nova"]
+        self.unrouted = set()  # networks without a router to the outer one
         self.limits = {"maxTotalInstances": 10, "totalInstancesUsed": 0, "maxTotalCores": 40,
-                       "totalCoresUsed": 0, "maxTotalRAMSize": 51200, "totalRAMUsed": 0}
+                       "totalCoresUsed": 0, "maxTotalRAMSize": 51200, "totalRAMUsed": 0,
+                       "maxTotalKeypairs": 100}
         self.quota = {
             name: {"limit": 50, "used": 0, "reserved": 0}
-            for name in ("port", "floatingip", "security_group")
+            for name in ("port", "floatingip", "security_group", "security_group_rule")
         }
         self.versions = "2.90"
         self.services = ["identity", "compute", "image", "network", "volumev3"]
@@ -175,6 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
         with cloud.lock:
             cloud.asked.append((self.command, path))
             fault = next((f for f in cloud.faults if f.takes(self.command, path)), None)
+        time.sleep(fault.delay_s if fault else 0)
         if fault and fault.act == "cut before":
             return self._cut()
         if fault and fault.act == "late":
@@ -266,7 +272,8 @@ def nova_version(cloud, query, body):
 
 @route("GET", "/compute/v2.1/flavors/detail")
 def list_flavors(cloud, query, body):
-    return 200, {"flavors": cloud.flavors}
+    return 200, {"flavors": [
+        f for f in cloud.flavors if f.get("public", True) or query.get("is_public") == ["None"]]}
 
 
 @route("GET", "/compute/v2.1/limits")
@@ -319,6 +326,8 @@ def list_servers(cloud, query, body):
             if server["looks"] > cloud.builds:
                 finish(cloud, server)
     found = [s for s in cloud.servers.values() if re.search(pattern, s["name"])]
+    if "marker" in query:  # all are on the first page
+        found = []
     # The real one's listing does not look into the database of servers without a host.
     return 200, {"servers": [{k: v for k, v in s.items() if k != "fault"} for s in found]}
 
@@ -350,8 +359,11 @@ def finish(cloud, server):
         return
     server.update(status="ACTIVE", addresses={"private": [
         {"addr": cloud.new_address(), "version": 4, "OS-EXT-IPS:type": "fixed"}]})
-    port = {"id": str(uuid.uuid4()), "device_id": server["id"], "device_owner": "compute:nova"}
-    cloud.ports[port["id"]] = port
+    # As Neutron, which lists them in no order of the server's cards.
+    for card in reversed(server["asked"]["networks"]):
+        port = {"id": str(uuid.uuid4()), "device_id": server["id"],
+                "device_owner": "compute:nova", "network_id": card["uuid"]}
+        cloud.ports[port["id"]] = port
 
 
 @route("POST", "/compute/v2.1/servers")
@@ -548,6 +560,10 @@ def make_floating(cloud, query, body):
 
 @route("PUT", "/network/v2.0/floatingips/([^/]+)")
 def bind_floating(cloud, query, body, address):
+    network = cloud.ports[body["floatingip"]["port_id"]]["network_id"]
+    if network in cloud.unrouted:
+        raise Refuse(404, "External network is not reachable from the subnet.",
+                     "ExternalGatewayForFloatingIPNotFound")
     cloud.floating[address].update(body["floatingip"])
     return 200, {"floatingip": cloud.floating[address]}
 
@@ -571,11 +587,18 @@ def volume_limits(cloud, query, body):
         "maxTotalVolumeGigabytes": 100, "totalGigabytesUsed": 0}}}
 
 
+@route("GET", f"{VOLUME}/os-availability-zone")
+def volume_zones(cloud, query, body):
+    return 200, {"availabilityZoneInfo": [
+        {"zoneName": name, "zoneState": {"available": True}} for name in cloud.volume_zones]}
+
+
 @route("GET", f"{VOLUME}/volumes/detail")
 def list_volumes(cloud, query, body):
     for volume in cloud.volumes.values():
         if volume["status"] == "creating":
-            volume["status"] = "available"
+            bad = any(part in volume["name"] for part in cloud.bad_volumes)
+            volume["status"] = "error" if bad else "available"
     return 200, {"volumes": matching(cloud.volumes, query)}
 
 

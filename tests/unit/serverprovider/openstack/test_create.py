@@ -8,7 +8,7 @@ import pytest
 
 from rally_deploy.errors import EachFailed, ResourceConflict
 from rally_deploy.serverprovider.openstack.download import BadImage
-from rally_deploy.serverprovider.openstack.refusal import CloudUnfit, ServerFailed
+from rally_deploy.serverprovider.openstack.refusal import CloudRefusal, CloudUnfit, ServerFailed
 from tests.unit.serverprovider.openstack.conftest import CONTENT, MD5
 from tests.unit.serverprovider.openstack.memory_cloud import PROJECT
 
@@ -100,6 +100,25 @@ def test_floating_address_is_how_a_server_is_reached(cloud, provided):
     assert leads == {s.host: s.facts["instance_id"] for s in servers}
 
 
+@pytest.mark.parametrize("unrouted", [(), ("private",), ("private", "second")])
+def test_floating_address_leads_to_the_first_network_with_a_router(cloud, provided, unrouted):
+    cloud.networks += [cloud._network("second", False), cloud._network("third", False)]
+    ids = {network["name"]: network["id"] for network in cloud.networks}
+    cloud.unrouted = {ids[name] for name in unrouted}
+    names = ["private", "second", "third"]
+    provided(amount=1, floating_network="public", nics=[{"net-id": name} for name in names])[1]\
+        .create_servers()
+    port = cloud.ports[only(cloud.floating)["port_id"]]
+    assert port["network_id"] == ids[names[len(unrouted)]]
+
+
+def test_floating_address_that_no_network_has_a_router_for_is_told(cloud, provided):
+    cloud.unrouted = {network["id"] for network in cloud.networks}
+    with pytest.raises(CloudRefusal, match="cannot be given to a server") as caught:
+        provided(amount=1, floating_network="public")[1].create_servers()
+    assert "External network is not reachable" in caught.value.details
+
+
 def test_many_servers_cost_one_listing_per_tick(cloud, provided):
     cloud.builds = 6
     cloud.limits = {}
@@ -153,6 +172,55 @@ def test_all_hindrances_are_told_at_once_and_nothing_is_made(cloud, provided):
         assert part in caught.value.details
     assert cloud.things() == []
     assert not [m for m, p in cloud.asked if m == "POST" and not p.endswith("/auth/tokens")]
+
+
+def test_quotas_of_key_pairs_and_rules_are_a_hindrance(cloud, provided):
+    cloud.keys["theirs"] = {"name": "theirs", "public_key": "x", "fingerprint": ""}
+    cloud.limits["maxTotalKeypairs"] = 1
+    cloud.quota["security_group_rule"] = {"limit": 10, "used": 1, "reserved": 0}
+    with pytest.raises(CloudUnfit, match="cannot make") as caught:
+        provided(open_ports=[80])[1].create_servers()
+    assert "1 key pairs are over the quota: 1 of 1 are in use" in caught.value.details
+    assert "10 security group rules are over the quota: 1 of 10" in caught.value.details
+    assert list(cloud.keys) == ["theirs"]
+
+
+def test_quotas_of_what_need_not_be_made_are_no_hindrance(cloud, provided):
+    cloud.groups["g1"] = {"id": "g1", "name": "theirs", "tenant_id": PROJECT, "description": ""}
+    entity, provider = provided(amount=1, secgroup_name="theirs")
+    for name in ("security_group", "security_group_rule"):
+        cloud.quota[name] = {"limit": 1, "used": 2, "reserved": 0}
+    provider.create_servers()
+    cloud.limits["maxTotalKeypairs"] = 0
+    assert len(entity.provider(provider.config).create_servers()) == 1
+
+
+@pytest.mark.parametrize("refusal", [None, 403])
+def test_flavor_that_is_not_public_is_found_where_the_cloud_tells_of_it(
+    cloud, provided, refusal
+):
+    cloud.flavors.append({"id": "9", "name": "own", "ram": 512, "vcpus": 1, "disk": 1,
+                          "public": False})
+    provider = provided(amount=1, flavor_id="own" if not refusal else "m1.tiny")[1]
+    if refusal:
+        cloud.fail("GET", "/flavors/detail", refusal)
+    provider.create_servers()
+    assert only(cloud.servers)["asked"]["flavorRef"] == ("1" if refusal else "9")
+
+
+def test_zone_that_the_volume_service_has_is_given_to_the_volumes(cloud, provided):
+    provided(amount=1, volume_size_gb=1, availability_zone="nova")[1].create_servers()
+    assert only(cloud.volumes)["availability_zone"] == "nova"
+
+
+def test_zone_that_the_volume_service_has_not_is_left_out_with_a_warning(
+    cloud, provided, recorder
+):
+    cloud.volume_zones = ["elsewhere"]
+    provided(amount=1, volume_size_gb=1, availability_zone="nova")[1].create_servers()
+    assert "availability_zone" not in only(cloud.volumes)
+    assert any("has no availability zone 'nova', it has elsewhere" in title
+               for title in titles(recorder))
 
 
 def test_several_networks_without_nics_are_a_hindrance(cloud, provided):
@@ -347,6 +415,42 @@ def test_server_that_somebody_deleted_is_made_anew(cloud, provided):
     again = entity.provider(provider.config).create_servers()
     assert again[1] == first[1]
     assert again[0].facts["instance_id"] != first[0].facts["instance_id"]
+
+
+def test_boot_volume_that_failed_is_told_and_made_anew_and_the_others_are_kept(cloud, provided):
+    cloud.bad_volumes = {"-001"}
+    entity, provider = provided(amount=2, volume_size_gb=1)
+    with pytest.raises(ServerFailed, match="1 of 2 volumes cannot be booted from") as caught:
+        provider.create_servers()
+    assert "-001 is error" in caught.value.details
+    good, bad = sorted(cloud.volumes, key=lambda one: cloud.volumes[one]["name"])
+    cloud.bad_volumes.clear()
+    assert len(entity.provider(provider.config).create_servers()) == 2
+    assert good in cloud.volumes
+    assert bad not in cloud.volumes
+    assert len(cloud.volumes) == 2
+
+
+def test_boot_volume_that_somebody_deleted_is_made_anew(cloud, provided):
+    cloud.fails["-000"] = "No valid host was found."
+    entity, provider = provided(amount=1, volume_size_gb=1)
+    with pytest.raises(ServerFailed, match="has failed"):
+        provider.create_servers()
+    cloud.servers.clear()
+    cloud.volumes.clear()
+    cloud.fails.clear()
+    assert len(entity.provider(provider.config).create_servers()) == 1
+    assert len(cloud.volumes) == 1
+
+
+def test_boot_volume_of_a_working_server_is_kept_whatever_its_status(cloud, provided):
+    entity, provider = provided(amount=1, volume_size_gb=1)
+    provider.create_servers()
+    kept = only(cloud.volumes)
+    kept["status"] = "error_extending"
+    entity.provider(provider.config).create_servers()
+    assert only(cloud.volumes) is kept
+    assert len(cloud.servers) == 1
 
 
 def test_stopped_server_is_started(cloud, provided):

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from rally_deploy.errors import LeftOver
+from rally_deploy.serverprovider.openstack import refusal
 from rally_deploy.serverprovider.openstack.refusal import CloudRefusal
 
 POSTS = ["/servers", "/os-keypairs", "/security-groups", "/security-group-rules", "/floatingips",
@@ -87,6 +88,36 @@ def test_server_of_a_request_believed_lost_is_found_as_a_double_and_removed(clou
     assert cloud.count("POST", "/servers$") <= 2
     provider.destroy_servers()
     assert cloud.things() == []
+
+
+def test_post_is_not_sent_again_if_time_was_over_while_the_first_was_looked_for(provided):
+    provider = provided()[1]
+    provider._patience.begin(1.6)
+    posts = []
+
+    def post():
+        posts.append(1)
+        raise CloudRefusal("no answer")
+
+    with pytest.raises(CloudRefusal, match="no answer"):
+        provider._cloud.once(post, lambda: None, 30.0)
+    assert len(posts) == 1
+
+
+def test_upload_that_breaks_after_a_long_time_is_tried_again(cloud, provided, monkeypatch):
+    monkeypatch.setattr(refusal, "PATIENCE_S", 1.2)
+    cloud.fail("PUT", "/file$", "cut before", delay_s=1.3, times=2)
+    provided(amount=1)[1].create_servers()
+    assert cloud.count("PUT", "/file$") == 3
+
+
+def test_upload_that_breaks_each_time_ends(cloud, provided, monkeypatch):
+    monkeypatch.setattr(refusal, "PATIENCE_S", 1.2)
+    provider = provided(amount=1)[1]
+    cloud.fail("PUT", "/file$", "cut before", times=1000)
+    with pytest.raises(CloudRefusal, match="no answer"):
+        provider.create_servers()
+    assert 6 <= cloud.count("PUT", "/file$") <= 9
 
 
 def test_retry_after_is_kept(cloud, whole):

@@ -48,6 +48,21 @@ def test_tls_with_its_own_ca_works_once_that_is_given(provided, certificate):
     assert provided(amount=1, https_cacert=str(certificate))[1].create_servers()
 
 
+def test_tls_with_its_own_ca_in_the_users_home_works(provided, certificate, monkeypatch):
+    monkeypatch.setenv("HOME", str(certificate.parent))
+    assert provided(amount=1, https_cacert=f"~/{certificate.name}")[1].create_servers()
+
+
+@pytest.mark.parametrize("text", [None, "no certificate"])
+def test_tls_with_a_ca_that_cannot_be_read_says_what_to_give(provided, tmp_path, text):
+    path = tmp_path / "ca.pem"
+    if text:
+        path.write_text(text)
+    with pytest.raises(CloudRefusal) as caught:
+        provided(amount=1, https_cacert=str(path))[1].create_servers()
+    assert "https_cacert" in caught.value.remedy
+
+
 def test_tls_with_an_unknown_ca_says_what_to_give(provided):
     with pytest.raises(CloudRefusal, match="is not trusted") as caught:
         provided(amount=1)[1].create_servers()

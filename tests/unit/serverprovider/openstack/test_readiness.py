@@ -1,13 +1,16 @@
 """Servers that let us in late or not at all, and cloud-init in its generations."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
-from rally_deploy.errors import AuthenticationFailed, Unreachable
+from rally_deploy.errors import AuthenticationFailed, ConnectionLost, Unreachable
+from rally_deploy.serverprovider.openstack import readiness
 from rally_deploy.serverprovider.openstack.readiness import parse
 from rally_deploy.serverprovider.openstack.refusal import ServerFailed
 from rally_deploy.ssh.base import Result, Shell
+from rally_deploy.ssh.hostkeys import HostKeyCheck
 from rally_deploy.testing.contract import open_deployer, open_deployment
 from tests.unit.serverprovider.openstack.conftest import QuickProvider
 
@@ -18,26 +21,37 @@ class Guests:
     def __init__(self):
         self.refusals = [Unreachable, AuthenticationFailed]
         self.cloud_init, self.log, self.tried = "absent\n", "", 0
+        self.restarts = []  # what is met when cloud-init is asked for
 
     def get(self, server, observer, host_keys):
-        return Guest(self, server, observer)
+        return Guest(self, server, observer, host_keys)
 
     def close(self):
         pass
 
 
 class Guest(Shell):
-    def __init__(self, guests, server, observer):
+    def __init__(self, guests, server, observer, host_keys):
         super().__init__(server, observer)
-        self.guests = guests
+        self.guests, self.host_keys = guests, host_keys
+
+    def check_host_key(self):
+        """As the real one; each instance makes a host key of its own."""
+        link = SimpleNamespace(get_remote_server_key=lambda: SimpleNamespace(
+            get_name=lambda: "ssh-ed25519",
+            get_base64=lambda: self.server.facts["instance_id"]))
+        HostKeyCheck(self.server, self.host_keys).verify(link)
 
     def execute(self, command, stdin, timeout_s, quiet):
         guests = self.guests
+        self.check_host_key()
         if guests.tried < len(guests.refusals):
             guests.tried += 1
             raise guests.refusals[guests.tried - 1](self.server, "not yet")
         text = ""
         if "cloud-init status" in stdin.decode():
+            if guests.restarts:
+                raise guests.restarts.pop(0)(self.server, "it restarts")
             text = guests.cloud_init
         elif "cloud-init-output.log" in command:
             text = guests.log
@@ -67,6 +81,15 @@ def test_key_that_comes_late_is_waited_for(provider, guests):
     assert guests.tried == 2
 
 
+def test_server_made_anew_behind_its_floating_address_is_let_in_to(cloud, provider):
+    provider.config["floating_network"] = "public"
+    first = provider.create_servers()[0]
+    del cloud.servers[first.facts["instance_id"]]
+    again = QuickProvider(provider.deployment, provider.config).create_servers()[0]
+    assert again.host == first.host
+    assert again.facts["instance_id"] != first.facts["instance_id"]
+
+
 def test_server_that_never_lets_us_in_is_told_with_its_console(provider, guests):
     guests.refusals = [AuthenticationFailed] * 1000
     provider.config["timeout_s"] = 4
@@ -75,6 +98,34 @@ def test_server_that_never_lets_us_in_is_told_with_its_console(provider, guests)
     assert "not yet" in caught.value.details
     assert "Kernel panic" in caught.value.details
     assert "login_user" in caught.value.remedy
+
+
+def test_server_that_goes_on_refusing_us_is_given_up_and_names_the_user(
+    provider, guests, monkeypatch
+):
+    monkeypatch.setattr(readiness, "_REFUSED_FOR_S", 0.5)
+    guests.refusals = [AuthenticationFailed] * 1000
+    with pytest.raises(ServerFailed, match="does not let in 'login_user' root") as caught:
+        provider.create_servers()
+    assert guests.tried <= 4
+    assert "not yet" in caught.value.details
+    assert "Kernel panic" in caught.value.details
+    assert "login_user" in caught.value.remedy
+
+
+def test_refusals_before_a_restart_do_not_count(provider, guests, monkeypatch):
+    monkeypatch.setattr(readiness, "_REFUSED_FOR_S", 1.5)
+    guests.refusals = [AuthenticationFailed, AuthenticationFailed, Unreachable,
+                       AuthenticationFailed, AuthenticationFailed]
+    assert len(provider.create_servers()) == 1
+
+
+def test_cloud_init_that_restarts_the_server_is_waited_for(provider, guests):
+    guests.restarts = [ConnectionLost, Unreachable, AuthenticationFailed]
+    guests.cloud_init = json.dumps({"status": "error", "errors": ["after the restart"]})
+    with pytest.raises(ServerFailed, match="has ended with errors") as caught:
+        provider.create_servers()
+    assert "after the restart" in caught.value.details
 
 
 def test_errors_of_cloud_init_fail_the_server(provider, guests):
