@@ -33,7 +33,7 @@ place=${home:-/opt}
 while [ ! -d "$place" ]; do place=$(dirname "$place"); done
 say disk "$(df -Pm "$place" | awk 'NR == 2 {print $4}')"
 say stacked "$([ -e "${home:-/opt/stack}/devstack/.stackenv" ] && echo yes)"
-say others "$(others "$user" /opt/stack "$2" "$3" | tr '\n' ' ')"
+say others "$(others "$user" /opt/stack "$2" "$3" | tr '\n' ';')"
 say addresses "$(hostname -I 2>/dev/null || ip -4 -o addr show scope global |
     awk '{sub("/.*", "", $4); printf "%s ", $4}')"
 say source "$(ip -4 route get 192.0.2.1 2>/dev/null |
@@ -69,7 +69,7 @@ def look_at(
             "Debian, Ubuntu and relatives of RHEL")
     if found.get("systemd") != "yes":
         hindrances.append("systemd does not run there as the first process")
-    others = ownership.told(found.get("others", "").split())
+    others = ownership.told(found.get("others", "").strip(";").split(";"))
     if others:
         hindrances.append(
             f"another DevStack is there: {others}. Destroy the deployment that it is of, or run "

@@ -85,11 +85,13 @@ class TestOwnership:
         assert self.others(server) == []
 
     def test_look_at_a_server_with_another_devstack_is_refused(self):
-        shell = FakeShell({"say uid": look(others="/opt/stack/devstack devstack@n-api.service ")})
+        shell = FakeShell({"say uid": look(
+            others="/opt/stack/devstack (rd-22222222-devstack);devstack@n-api.service;")})
         with pytest.raises(HostError, match="cannot be run here") as caught:
             preflight.look_at(Server("192.0.2.10"), shell, "stack")
         told = caught.value.details
-        assert "another DevStack is there: /opt/stack/devstack, devstack@n-api.service." in told
+        assert ("another DevStack is there: /opt/stack/devstack (rd-22222222-devstack), "
+                "devstack@n-api.service.") in told
         assert "unstack.sh" in told
 
     def test_look_asks_with_the_names_of_this_deployment(self):

@@ -205,7 +205,7 @@ def test_checkout_is_looked_for_and_marked_with_the_name_of_the_deployment(rig):
 
 def test_refused_server_gets_no_row(rig):
     machine, entity, engine = rig
-    machine.answers["say uid"] = look(others="/srv/devstack ")
+    machine.answers["say uid"] = look(others="/srv/devstack;")
     entity.record_servers([Server(SERVER)])
     with pytest.raises(preflight.HostError, match="cannot be run here"):
         engine._nodes()
