@@ -171,6 +171,15 @@ class TestFailing:
         assert runs(node) == 2
 
 
+    def test_one_that_takes_too_long_is_ended_and_told_with_its_phase(self, node, repo):
+        file = node.config("c", {**cloud(repo, STAND_IN_DELAY=300), "timeout_s": 60})
+        done = node("create", "--name", "node", "--file", file, check=False)
+        assert done.returncode == 1
+        assert "it was not done within 60 s, in '" in done.stderr
+        assert "raise 'timeout_s'" in done.stderr
+        assert inside(node, "pgrep -f '[.]/stack[.]sh'") == ""
+
+
 #: A router's, as Neutron calls it.
 NETNS = "qrouter-6a39ed6c-3a24-43b3-9b6a-31a1a7c2a001"
 
