@@ -19,12 +19,16 @@ from rally_deploy.ssh.base import Shell
 
 
 class RemoteCloud:
-    """Calls of :class:`~rally_deploy.hosts.cloud_client.Cloud` made on a server."""
+    """Calls of :class:`~rally_deploy.hosts.cloud_client.Cloud` made on a server.
+
+    :param logs: where the logs of its services are, on the controller.
+    """
 
     def __init__(
-        self, shell: Shell, login: Mapping[str, Any], endpoints: Mapping[str, str] | None = None
+        self, shell: Shell, login: Mapping[str, Any], endpoints: Mapping[str, str] | None = None,
+        logs: str = "the services' logs under /var/log",
     ) -> None:
-        self._shell = shell
+        self._shell, self._logs = shell, logs
         self._login = {**login, "endpoints": dict(endpoints or {})}
 
     def call(self, name: str, /, *, wait_s: float = 120.0, **arguments: Any) -> Any:
@@ -47,7 +51,6 @@ class RemoteCloud:
             raise CloudBroken(
                 f"{answer['failure']['call'].replace('_', ' ')} failed",
                 answer["failure"]["text"],
-                "the services' logs under /var/log on the controller tell why; "
-                "then 'rdeploy resume'",
+                f"see {self._logs} on the controller, then 'rdeploy resume'",
             )
         return list(answer["results"])

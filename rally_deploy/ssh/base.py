@@ -250,11 +250,13 @@ class Shell(ABC):
             text = text.replace(secret, "***")
         return text
 
-    def timeout(self, command: str, timeout_s: float, output: str) -> CommandTimeout:
+    def timeout(
+        self, command: str, timeout_s: float, output: str, then: str = "has been ended"
+    ) -> CommandTimeout:
         shown = self._masked(command)
         shown = shown if len(shown) < _SHOWN else shown[:_SHOWN] + " ..."
         return CommandTimeout(
-            self.server, f"'{shown}' was not done within {timeout_s:g} s and has been ended",
+            self.server, f"'{shown}' was not done within {timeout_s:g} s and {then}",
             "\n".join(self._masked(output).splitlines()[-12:]),
             "the whole output is in 'rdeploy logs'; 'rdeploy resume' goes on from here",
         )

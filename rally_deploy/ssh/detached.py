@@ -17,10 +17,11 @@ import shlex
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
-from rally_deploy.errors import CommandFailed, ConnectionLost, Unreachable
+from rally_deploy.errors import CommandFailed, CommandTimeout, ConnectionLost, Unreachable
 from rally_deploy.model import Server
 from rally_deploy.ssh import base, remote_scripts
 from rally_deploy.ssh.base import Observer, Result, Shell
@@ -85,13 +86,14 @@ def attach(
     while True:
         left = timeout_s - (time.monotonic() - begin)
         if left <= 0:
-            raise shell.timeout(name, timeout_s, "\n".join(follower.lines))
+            raise shell.timeout(name, timeout_s, "\n".join(follower.lines), "goes on there")
         seen = follower.count
         try:
-            view.run(
-                ["sh", "-c", remote_scripts.FOLLOW, "follow", _folder(name), str(seen)],
-                timeout_s=left + 1, check=False,
-            )
+            with suppress(CommandTimeout):  # of the look, not of the job
+                view.run(
+                    ["sh", "-c", remote_scripts.FOLLOW, "follow", _folder(name), str(seen)],
+                    timeout_s=left + 1, check=False,
+                )
             found = status(shell, name)
         except (ConnectionLost, Unreachable):
             now = time.monotonic()

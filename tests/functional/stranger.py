@@ -14,11 +14,16 @@ dpkg-query -W -f '${Package} ${db:Status-Status}\n' | grep -v not-installed | so
 cut -d: -f1 /etc/passwd /etc/group
 find /etc /opt /srv /root /var/lib/rdeploy /usr/local /home -xdev \
     ! -name '*-' ! -name ld.so.cache ! -path '*/.ssh*' ! -path /etc -printf '%p %m %u\n' | sort
-sha256sum /etc/hosts /etc/sudoers /etc/systemd/system.conf /etc/passwd /etc/environment
+sha256sum /etc/hosts /etc/sudoers /etc/systemd/system.conf /etc/passwd /etc/environment /etc/motd
 systemctl list-unit-files --no-legend --no-pager | awk '{print $1, $2}'
 mount | grep -c /sys/kernel/mm
 locale -a
 iptables-save 2>/dev/null | grep -v '^#' || :
+ip -o link | cut -d: -f2 | sort
+ip netns list
+# Of other machines on this kernel there are some, too.
+losetup -a | grep stack-volumes
+grep -o ' /opt/[^ ]*' /proc/mounts
 """
 
 

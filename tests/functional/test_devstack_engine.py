@@ -171,6 +171,19 @@ class TestFailing:
         assert runs(node) == 2
 
 
+    def test_one_that_takes_too_long_is_ended_and_told_with_its_phase(self, node, repo):
+        file = node.config("c", {**cloud(repo, STAND_IN_DELAY=300), "timeout_s": 60})
+        done = node("create", "--name", "node", "--file", file, check=False)
+        assert done.returncode == 1
+        assert "it was not done within 60 s, in '" in done.stderr
+        assert "raise 'timeout_s'" in done.stderr
+        assert inside(node, "pgrep -f '[.]/stack[.]sh'") == ""
+
+
+#: A router's, as Neutron calls it.
+NETNS = "qrouter-6a39ed6c-3a24-43b3-9b6a-31a1a7c2a001"
+
+
 class TestOnAForeignServer:
     @pytest.fixture(autouse=True)
     def destroyed(self, rdeploy):
@@ -187,8 +200,17 @@ class TestOnAForeignServer:
 
     def test_failing_unstack_does_not_keep_it(self, rdeploy, repo, stranger):
         before = stranger.look()
-        file = rdeploy.config("c", cloud(repo, stranger.provider, STAND_IN_UNSTACK_FAIL=True))
+        # What services of a whole cloud make beside files.
+        made = {"to": "~/devstack/local.sh", "mode": "0755", "content": f"""#!/bin/sh -e
+            sudo ip netns add {NETNS}
+            sudo ip netns exec {NETNS} sleep 1000 >/dev/null 2>&1 &
+            sudo ip link add tap0a1b2c3d-4e type veth peer name qvb0a1b2c3d-4e
+            sudo ip link add br-ex type bridge
+            """}
+        file = rdeploy.config("c", {
+            **cloud(repo, stranger.provider, STAND_IN_UNSTACK_FAIL=True), "files": [made]})
         rdeploy("create", "--name", "node", "--file", file)
+        assert NETNS in stranger.run("ip netns list")
         done = rdeploy("destroy", "node", "--yes", timeout=600)
         assert "unstack.sh" in done.stdout + done.stderr
         assert stranger.look() == before
@@ -204,15 +226,77 @@ class TestOnAForeignServer:
         assert stranger.look() == before
 
     def test_account_and_edits_of_others_stay(self, rdeploy, repo, stranger):
-        stranger.run("useradd -m -s /bin/bash ops; echo '192.0.2.77 friend' >>/etc/hosts")
+        stranger.run("useradd -m -s /bin/bash ops; chmod 700 /home/ops; "
+                     "echo '192.0.2.77 friend' >>/etc/hosts")
         file = rdeploy.config("c", {**cloud(repo, stranger.provider), "user": "ops"})
         rdeploy("create", "--name", "node", "--file", file)
-        stranger.run("echo '192.0.2.78 later' >>/etc/hosts")
+        stranger.run("echo '192.0.2.78 later' >>/etc/hosts; "
+                     "runuser -u ops -- sudo apt-get -y -q install tree >/dev/null")
+        assert "Requested-By: ops" in stranger.run("cat /var/log/apt/history.log")
         rdeploy("destroy", "node", "--yes", timeout=600)
         hosts = stranger.run("cat /etc/hosts")
         assert "192.0.2.77 friend" in hosts
         assert "192.0.2.78 later" in hosts
         assert stranger.run("id -un ops; ls /home/ops").split() == ["ops"]
+        assert stranger.run("stat -c %a /home/ops").strip() == "700"
+        assert "ii" in stranger.run("dpkg-query -W -f '${db:Status-Abbrev}' tree")
+
+    def test_folder_of_before_keeps_what_was_in_it(self, rdeploy, repo, stranger):
+        # No account, but its home: a repository without a commit, and files that are replaced.
+        stranger.run("mkdir -m 750 -p /opt/stack/theirs; git init -q /opt/stack/theirs || "
+                     "mkdir -p /opt/stack/theirs/.git; touch /opt/stack/theirs/.git/a.lock; "
+                     "chown -R games: /opt/stack; echo welcome >/etc/motd")
+        before = stranger.look()
+        placed = [{"to": to, "content": "ours"} for to in
+                  ("/etc/motd", "/srv/new/deep/image", "/opt/stack/image", "image")]
+        fail = {"STAND_IN_FAIL": "git", "STAND_IN_FAIL_ONCE": True}
+        file = rdeploy.config("c", {**cloud(repo, stranger.provider, **fail), "files": placed})
+        try:
+            assert rdeploy("create", "--name", "node", "--file", file, check=False).returncode == 1
+            rdeploy("resume", "node")
+            assert stranger.run("cat /etc/motd /srv/new/deep/image /opt/stack/image") == "ours" * 3
+            rdeploy("destroy", "node", "--yes", timeout=600)
+            assert stranger.look() == before
+        finally:
+            stranger.run("rm -rf /opt/stack; : >/etc/motd")
+
+    def test_second_deployment_is_refused_and_leaves_the_first_one_alone(
+            self, rdeploy, repo, stranger):
+        before = stranger.look()
+        file = rdeploy.config("c", cloud(repo, stranger.provider))
+        rdeploy("create", "--name", "node", "--file", file)
+        done = rdeploy("create", "--name", "second", "--file", file, check=False)
+        assert "another DevStack is there: /opt/stack/devstack (rd-" in done.stderr
+        assert rdeploy.json("show", "second")["resources"] == []
+        rdeploy("destroy", "second", "--yes", timeout=600)
+        assert "active" in stranger.run("systemctl is-active devstack@n-cpu-1.service")
+        rdeploy("destroy", "node", "--yes", timeout=600)
+        assert stranger.look() == before
+
+    def test_devstack_made_by_hand_is_refused_and_stays(self, rdeploy, repo, stranger):
+        stranger.run("mkdir -p /opt/stack/devstack; touch /opt/stack/devstack/local.conf")
+        before = stranger.look()
+        file = rdeploy.config("c", cloud(repo, stranger.provider))
+        try:
+            done = rdeploy("create", "--name", "node", "--file", file, check=False)
+            assert "another DevStack is there: /opt/stack/devstack." in done.stderr
+            rdeploy("destroy", "node", "--yes", timeout=600)
+            assert stranger.look() == before
+        finally:
+            stranger.run("rm -rf /opt/stack")
+
+    def test_destroy_that_was_cancelled_then_resumed_leaves_nothing(self, rdeploy, repo, stranger):
+        before = stranger.look()
+        rdeploy("create", "--name", "node", "--file",
+                rdeploy.config("c", cloud(repo, stranger.provider)))
+        running = rdeploy.start("destroy", "node", "--yes")
+        rdeploy.wait_for_event("node", "remove devstack", running)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(120) == 3
+        rdeploy("resume", "node")
+        assert "active" in stranger.run("systemctl is-active devstack@n-cpu-1.service")
+        rdeploy("destroy", "node", "--yes", timeout=600)
+        assert stranger.look() == before
 
     def test_closed_firewall_is_opened_for_its_ports_and_closed_again(
             self, rdeploy, repo, stranger):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rally_deploy.engines.devstack.node import Node
-from rally_deploy.errors import CloudBroken, WaitTimeout
+from rally_deploy.errors import CloudBroken, CommandFailed, WaitTimeout
 from rally_deploy.hosts.remote_cloud import RemoteCloud
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: A compute reports every two minutes unless NOVA_SERVICE_REPORT_INTERVAL says otherwise.
 TIMEOUT_S = 420.0
+#: What those that have reported have at least until they are mapped and up.
+MAP_TIMEOUT_S = 30.0
 
 _DISCOVER = """
 for tool in /usr/local/bin/nova-manage /opt/stack/data/venv/bin/nova-manage; do
@@ -66,8 +68,10 @@ def admit(
         try:
             deployment.wait(all_report, timeout_s, "reports of the computes", interval_s=1,
                             tolerate=(CloudBroken,))
-            deployment.wait(all_up, max(30.0, end - time.monotonic()), "hypervisors that are up",
-                            interval_s=1, tolerate=(CloudBroken,))
+            # Nova may refuse to discover hosts for a moment; what it said last is told at the end.
+            left = max(MAP_TIMEOUT_S, end - time.monotonic())
+            deployment.wait(all_up, left, "hypervisors that are up", interval_s=1,
+                            tolerate=(CloudBroken, CommandFailed))
         except WaitTimeout as error:
             raise CloudBroken(
                 f"{len(late)} of {len(hosts)} computes are not up at {node.label}",

@@ -8,6 +8,7 @@ from typing import Any
 
 from rally_deploy.engines.base import DeployEngine
 from rally_deploy.engines.devstack import (
+    before,
     computes,
     files,
     firewall,
@@ -26,7 +27,9 @@ from rally_deploy.engines.devstack.node import Node
 from rally_deploy.errors import CloudBroken, RallyDeployError
 from rally_deploy.hosts import own_names
 from rally_deploy.hosts.remote_cloud import RemoteCloud
-from rally_deploy.model import Resource, Server
+from rally_deploy.model import Resource, ResourceState, Server
+from rally_deploy.ssh import detached
+from rally_deploy.ssh.detached import JobState
 
 #: The names of the jobs that run on a server whatever becomes of our connection.
 JOBS = ("packages", "stack")
@@ -61,7 +64,7 @@ class DevstackEngine(DeployEngine):
         result = {"admin": _outside(login), "users": []}
         if not self.config["prove"]:
             return {**result, "services": {"identity": login["auth_url"]}}
-        remote = RemoteCloud(controller.shell, login)
+        remote = _cloud(controller, login)
         self._join(controller, remote, [n for n in nodes if n is not controller])
         with step("prove that the cloud works"):
             proof.prove_cloud(self.deployment, remote)
@@ -72,18 +75,35 @@ class DevstackEngine(DeployEngine):
     def _look(self, server: Server) -> Node:
         role = "compute" if self.deployment.handed else "all"
         shell = self.deployment.ssh(server)
-        return preflight.look_at(server, shell, self.config["user"], role)
+        return preflight.look_at(
+            server, shell, self.config["user"], role, self._name("devstack"), self._name("stack"))
 
     def _node(self, node: Node) -> None:
         """One server from its bare system to the end of its stack.sh."""
         ledger = self.deployment.ledger
-        known = any(row.key == node.hostname for row in ledger.alive(removal.KIND))
+        row = next((r for r in ledger.alive(removal.KIND) if r.key == node.hostname), None)
+        if row and row.state is ResourceState.RELEASING:
+            # A destroy did not come to its end. Once it has, the server is as it was before us.
+            with self.deployment.step("remove what an earlier destroy has left", node.server):
+                ledger.release(row, self.delete)
+            node, row = self._look(node.server), None
         self.create(
             removal.KIND, node.hostname, partial(self._make, node), on=node.server, adopt=True,
-            facts={} if known else removal.facts_before(node),
+            facts={} if row else before.facts_before(node),
         )
 
     def _make(self, node: Node, row: Resource) -> Mapping[str, Any]:
+        # What a running stack.sh uses is not touched: it is attached to.
+        if detached.status(node.shell, self._name("stack")).state is not JobState.RUNNING:
+            self._make_ready(node, row)
+        stack.run(
+            self.deployment, node, self._name("stack"), self.config["timeout_s"],
+            str(row.facts.get("dest") or ""))
+        removal.remember_edits(node, row.name)
+        return {"commit": source.commit(node), **before.facts_after(node, row.facts)}
+
+    def _make_ready(self, node: Node, row: Resource) -> None:
+        """All that stack.sh needs to begin; an earlier run may have done it."""
         step, server = self.deployment.step, node.server
         if row.facts.get("had"):
             self.deployment.note(
@@ -92,19 +112,16 @@ class DevstackEngine(DeployEngine):
         with step("prepare the host", server):
             removal.keep_settings(node, row.name)
             prepare.trust_our_mirrors(node, self._machine_of(server))
-            prepare.install_packages(node, self._job("packages"))
+            prepare.install_packages(node, self._name("packages"))
             prepare.make_account(node)
             prepare.adapt(node)
             firewall.open_ports(node.shell, row.name)
         with step("fetch DevStack", server):
-            commit = source.fetch(node, *schema.devstack_source(self.config))
-            self.deployment.note(f"DevStack is at {commit}", server)
+            source.fetch(node, self._name("devstack"), *schema.devstack_source(self.config))
+            self.deployment.note(f"DevStack is at {source.commit(node)}", server)
         with step("write local.conf", server):
-            files.place(node, self.config["files"], self.deployment.handed)
+            files.place(node, self.config["files"], removal.kept(row.name))
             files.write_local_conf(node, self._local_conf(node))
-        stack.run(self.deployment, node, self._job("stack"), self.config["timeout_s"])
-        removal.remember_edits(node, row.name)
-        return {"commit": commit}
 
     def _machine_of(self, server: Server) -> Any:
         return self.deployment.ssh(server.jump) if server.jump else None
@@ -122,13 +139,15 @@ class DevstackEngine(DeployEngine):
                 "local.conf cannot be written", str(error), "mend 'local_conf' in the config",
             ) from error
 
-    def _job(self, name: str) -> str:
+    def _name(self, name: str) -> str:
+        """Of a job of ours on a server, or of the checkout: what it is marked with."""
         return self.deployment.ledger.name(name)
 
     def delete(self, resource: Resource) -> None:
         assert resource.host is not None
         removal.remove(
-            self.deployment, resource, [self._job(name) for name in JOBS], self.config["user"])
+            self.deployment, resource, self._name("devstack"), [self._name(name) for name in JOBS],
+            self.config["user"])
 
     # What outer engines ask
 
@@ -154,7 +173,7 @@ class DevstackEngine(DeployEngine):
 
     def admit(self, hosts: Sequence[str]) -> None:
         node, cloud = self._controller()
-        remote = RemoteCloud(node.shell, written.login(node, cloud))
+        remote = _cloud(node, written.login(node, cloud))
         computes.admit(self.deployment, node, remote, hosts)
 
     def clone_script(self) -> str:
@@ -179,6 +198,10 @@ class DevstackEngine(DeployEngine):
         raise CloudBroken(
             "none of the servers has Keystone", remedy="deploy a controller by this engine",
         )
+
+
+def _cloud(controller: Node, login: Mapping[str, str]) -> RemoteCloud:
+    return RemoteCloud(controller.shell, login, logs="'journalctl -u \"devstack@*\"'")
 
 
 def _outside(login: Mapping[str, str]) -> dict[str, Any]:

@@ -13,6 +13,9 @@ from rally_deploy.ssh.base import Result, Shell
 if TYPE_CHECKING:
     from rally_deploy.deployment import Deployment
 
+#: The status of a stack.sh that we have ended because it took too long, as of timeout(1).
+HUNG = 124
+
 #: Lines of each unit's journal that are read, and that are shown.
 _READ, _SHOWN = 200, 12
 
@@ -40,7 +43,8 @@ def broken(
     return CloudBroken(
         mask(f"{node.label}: stack.sh failed: {error}"),
         mask("\n".join([found.text(), *_shown(more)])),
-        found.remedy or _look_yourself(found),
+        _longer(found) if ended.status == HUNG and ended.stderr
+        else found.remedy or _look_yourself(found),
     )
 
 
@@ -63,3 +67,8 @@ def _shown(journals: dict[str, str]) -> list[str]:
 def _look_yourself(found: Diagnosis) -> str:
     where = f", and 'journalctl -u {found.units[0]}' on that server" if found.units else ""
     return f"the whole output is in 'rdeploy logs'{where}; 'rdeploy resume' runs stack.sh again"
+
+
+def _longer(found: Diagnosis) -> str:
+    """Of one that took too long: slow, or hung in what its last command waits for."""
+    return f"raise 'timeout_s' if it was only slow; else {found.remedy or _look_yourself(found)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rally_deploy.engines.devstack import ownership
 from rally_deploy.engines.devstack.node import DEST, Node
 from rally_deploy.errors import HostError
 from rally_deploy.hosts.own_names import known_address
@@ -12,7 +13,7 @@ from rally_deploy.ssh.base import Shell
 MEMORY_MIB = {"all": 1900, "compute": 700}
 DISK_MIB = {"all": 4000, "compute": 2500}
 
-_LOOK = r"""
+_LOOK = ownership.OTHERS + r"""
 user=$1
 say() { echo "$1=$2"; }
 say uid "$(id -u)"
@@ -32,6 +33,7 @@ place=${home:-/opt}
 while [ ! -d "$place" ]; do place=$(dirname "$place"); done
 say disk "$(df -Pm "$place" | awk 'NR == 2 {print $4}')"
 say stacked "$([ -e "${home:-/opt/stack}/devstack/.stackenv" ] && echo yes)"
+say others "$(others "$user" /opt/stack "$2" "$3" | tr '\n' ';')"
 say addresses "$(hostname -I 2>/dev/null || ip -4 -o addr show scope global |
     awk '{sub("/.*", "", $4); printf "%s ", $4}')"
 say source "$(ip -4 route get 192.0.2.1 2>/dev/null |
@@ -45,15 +47,16 @@ socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 8)' 2>/dev/null; then say no_i
 """
 
 
-def look_at(server: Server, shell: Shell, user: str, role: str = "all") -> Node:
+def look_at(
+    server: Server, shell: Shell, user: str, role: str = "all", owner: str = "", job: str = ""
+) -> Node:
     """What the server is; HostError with all that keeps DevStack from it.
 
     :param role: ``compute`` for a node of another's cloud, which needs less.
+    :param owner: what a checkout of ours is marked with; ``job``: the name of its stack.sh.
     """
-    found = dict(
-        line.split("=", 1)
-        for line in shell.script(_LOOK, user, quiet=True).stdout.splitlines() if "=" in line
-    )
+    told = shell.script(_LOOK, user, owner, job, quiet=True).stdout
+    found = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
     hindrances = []
     if found.get("uid") != "0":
         hindrances.append(
@@ -66,6 +69,11 @@ def look_at(server: Server, shell: Shell, user: str, role: str = "all") -> Node:
             "Debian, Ubuntu and relatives of RHEL")
     if found.get("systemd") != "yes":
         hindrances.append("systemd does not run there as the first process")
+    others = ownership.told(found.get("others", "").strip(";").split(";"))
+    if others:
+        hindrances.append(
+            f"another DevStack is there: {others}. Destroy the deployment that it is of, or run "
+            "its unstack.sh and clean.sh and remove it; or take another server")
     hindrances += _too_small(found, role)
     address = known_address(
         server, found.get("addresses", "").split(), found.get("source", ""))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rally_deploy.engines.devstack import firewall
+from rally_deploy.engines.devstack import files, firewall, ownership, remains
 from rally_deploy.engines.devstack import removal_scripts as scripts
 from rally_deploy.engines.devstack.node import DEST, Node
-from rally_deploy.engines.devstack.prepare import PACKAGES, QUIRK_FILES
+from rally_deploy.engines.devstack.prepare import QUIRK_FILES
 from rally_deploy.hosts import packages
 from rally_deploy.model import Resource
 from rally_deploy.ssh import detached
@@ -24,79 +24,97 @@ KIND = "devstack"
 UNDO_TIMEOUT_S = 900.0
 
 
-def facts_before(node: Node) -> dict[str, Any]:
-    """What is there before us, so that the rest can go: asked before anything is changed."""
-    facts: dict[str, Any] = {"account": node.has_user, "home": node.home}
-    if node.ours:
-        return facts
-    wanted = []
-    if node.found.get("packages") == "apt-get":
-        missing = packages.missing(node.shell, PACKAGES)
-        wanted = packages.would_install(node.shell, missing) if missing else []
-    found = dict(
-        line.split("=", 1) for line in node.shell.script(
-            scripts.LOOK, " ".join(scripts.FILES), " ".join(scripts.ACCOUNTS),
-            " ".join(scripts.GROUPS), DEST, quiet=True,
-        ).stdout.splitlines()
-    )
-    return {
-        **facts, "packages": wanted, "since": found["since"],
-        "dest": found.get("dest") == "yes", "locale": found.get("locale") == "yes",
-        "had": found.get("had", "").split(),
-        **{key: found.get(key, "").split() for key in ("files", "accounts", "groups")},
-    }
-
-
 def keep_settings(node: Node, name: str) -> None:
     """Keep the host's settings that DevStack edits, as they are before it; the first time only."""
     if not node.ours:
-        node.shell.script(scripts.KEEP, _kept(name), " ".join(scripts.EDITED))
+        node.shell.script(scripts.KEEP, kept(name), " ".join(scripts.EDITED))
 
 
 def remember_edits(node: Node, name: str) -> None:
     """Keep these settings as DevStack has left them, to tell its edits from others' later."""
     if not node.ours:
-        node.shell.script(scripts.KEEP, f"{_kept(name)}.after", " ".join(scripts.EDITED))
+        node.shell.script(scripts.KEEP, f"{kept(name)}.after", " ".join(scripts.EDITED))
 
 
-def remove(deployment: Deployment, resource: Resource, jobs: Sequence[str], user: str) -> None:
-    """Undo it as far as it came; what DevStack's own scripts fail at is done without them."""
+def remove(
+    deployment: Deployment, resource: Resource, owner: str, jobs: Sequence[str], user: str
+) -> None:
+    """Undo it as far as it came; what DevStack's own scripts fail at is done without them.
+
+    :param owner: what our checkout is marked with. Of another's DevStack nothing is touched, nor
+        what it shares with ours.
+    :param jobs: the names of our jobs there, that of stack.sh the last.
+    """
     assert resource.host is not None
-    shell, facts = deployment.ssh(resource.host), resource.facts
+    shell, home = deployment.ssh(resource.host), str(resource.facts.get("home") or DEST)
     for job in jobs:
         detached.end(shell, job)
-    _unstack(deployment, resource, shell, user)
-    shell.script(scripts.STOP, user, "" if facts.get("account") else "all", timeout_s=300)
+    others = ownership.others(shell, user, home, owner, jobs[-1])
+    if others:
+        deployment.note(
+            f"another DevStack is there: {ownership.told(others)}. It stays, with the packages, "
+            "accounts and settings that both use", resource.host, warning=True)
+    else:
+        _undo(deployment, resource, shell, user, home)
+    files.take_back(shell, kept(resource.name))
     firewall.close_ports(shell, resource.name)
-    ours = [*_installed(shell, user, facts), *facts.get("packages", [])]
-    shell.script(scripts.QUIRKS, " ".join(QUIRK_FILES), check=False)
-    # Git is needed for it, and may be one of the packages.
-    shell.script(scripts.RESTORE, _kept(resource.name), timeout_s=120)
-    if ours:
-        packages.purge(shell, list(dict.fromkeys(ours)))
-    shell.script(
-        scripts.REMOVE, user, str(facts.get("home") or DEST),
-        "" if facts.get("account", True) else "account", "" if facts.get("dest", True) else DEST,
-        " ".join(facts.get("files", [])), " ".join(facts.get("accounts", [])),
-        " ".join(facts.get("groups", [])), "" if facts.get("locale", True) else "locale",
-        _kept(resource.name), timeout_s=600,
-    )
     for job in jobs:
         detached.forget(shell, job)
     shell.remove_lock(f"devstack-source-{user}")
-    shell.script(scripts.FORGET, _kept(resource.name), STATE_DIR)
+    shell.script(scripts.FORGET, kept(resource.name), STATE_DIR)
 
 
-def _unstack(deployment: Deployment, resource: Resource, shell: Shell, user: str) -> None:
+def _undo(
+    deployment: Deployment, resource: Resource, shell: Shell, user: str, home: str
+) -> None:
+    facts, keep = resource.facts, kept(resource.name)
+    _unstack(deployment, resource, shell, user, home)
+    shell.script(scripts.STOP, user, "" if facts.get("account", True) else "all", timeout_s=300)
+    left = remains.remove(shell, facts["named"]) if "named" in facts else []
+    if left:
+        deployment.note(
+            f"what DevStack's services made stays: {', '.join(left)}; see that nothing uses it, "
+            "then remove it, or restart the server", resource.host, warning=True)
+    ours = [*_installed(shell, user, facts), *facts.get("packages", [])]
+    shell.script(scripts.QUIRKS, " ".join(QUIRK_FILES), check=False)
+    # Git is needed for it, and may be one of the packages.
+    shell.script(scripts.RESTORE, keep, timeout_s=120)
+    if ours:
+        packages.purge(shell, list(dict.fromkeys(ours)))
+    _remove_folders(shell, user, home, facts)
+    came = {**facts, **facts.get("after", {})}
+    shell.script(
+        scripts.REMOVE, *(" ".join(came.get(key, ())) for key in ("files", "accounts", "groups")),
+        "" if facts.get("locale", True) else "locale", keep, timeout_s=600,
+    )
+
+
+def _remove_folders(shell: Shell, user: str, home: str, facts: Mapping[str, Any]) -> None:
+    """The checkout and what DevStack has put beside it; what was there before us stays."""
+    made, after = not facts.get("account", True), facts.get("after", {}).get("dest") or ""
+    shell.script(scripts.CHECKOUT, home, timeout_s=300)
+    if facts.get("dest"):
+        account = user if made or not after else ""
+        shell.script(scripts.CLEAR, DEST, facts["dest"], after, account, timeout_s=600)
+    elif "dest" in facts:
+        shell.run(["rm", "-rf", "--one-file-system", DEST], timeout_s=600)
+    shell.script(
+        scripts.ACCOUNT, user, home, "account" if made else "", facts.get("home_mode", ""))
+
+
+def _unstack(
+    deployment: Deployment, resource: Resource, shell: Shell, user: str, home: str
+) -> None:
     """DevStack's own undoing. A database or a broker of the host's own would not survive it."""
-    home, had = resource.facts.get("home") or DEST, resource.facts.get("had", [])
-    for script in ("unstack.sh",) if had else ("unstack.sh", "clean.sh"):
+    for script in ("unstack.sh",) if resource.facts.get("had") else ("unstack.sh", "clean.sh"):
         done = shell.script(
-            scripts.UNDO, user, str(home), script, timeout_s=UNDO_TIMEOUT_S, check=False)
+            scripts.UNDO, user, home, script, timeout_s=UNDO_TIMEOUT_S, check=False)
         if not done.ok:
             tail = (done.stderr or done.stdout).strip().splitlines()[-1:]
             deployment.note(
-                f"{script} ended with status {done.status}; what it leaves is removed without it"
+                f"{script} ended with status {done.status}: services, files, packages, network "
+                "namespaces, bridges, instances and volume groups are removed without it; "
+                "iptables rules of Neutron and iSCSI targets stay until the server is restarted"
                 + "".join(f": {line}" for line in tail), resource.host, warning=True)
 
 
@@ -104,9 +122,11 @@ def _installed(shell: Shell, user: str, facts: Mapping[str, Any]) -> list[str]:
     """The packages that the account's runs have installed, by apt's own history."""
     if not facts.get("since"):
         return []
-    done = shell.script(scripts.HISTORY, user, str(facts["since"]), quiet=True)
+    until = str(facts.get("after", {}).get("until", ""))
+    done = shell.script(scripts.HISTORY, user, str(facts["since"]), until, quiet=True)
     return done.stdout.split()
 
 
-def _kept(name: str) -> str:
+def kept(name: str) -> str:
+    """Where the host's own files are kept while ours are in their places."""
     return f"{STATE_DIR}/kept/{name}"

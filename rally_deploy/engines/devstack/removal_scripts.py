@@ -39,23 +39,6 @@ EDITED = (
     "/etc/environment", "/etc/security/limits.conf", "/etc/sudoers.d/50_stack_sh",
 )
 
-#: LOOK files accounts groups dest: which of them are not there yet.
-LOOK = r"""
-echo "since=$(date '+%Y-%m-%d %H:%M:%S')"
-missing() { for name in $2; do $1 "$name" >/dev/null 2>&1 || printf '%s ' "$name"; done; }
-account() { getent passwd "$1"; }
-group() { getent group "$1"; }
-echo "files=$(missing 'test -e' "$1")"
-echo "accounts=$(missing account "$2")"
-echo "groups=$(missing group "$3")"
-if [ -e "$4" ]; then echo dest=yes; fi
-if locale -a 2>/dev/null | grep -qixE 'en_US[.]utf-?8'; then echo locale=yes; fi
-if command -v dpkg-query >/dev/null; then
-    echo "had=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' rabbitmq-server erlang-base \
-        mariadb-server mysql-server postgresql 2>/dev/null | awk '$1 == "ii" {printf "%s ", $2}')"
-fi
-"""
-
 #: KEEP folder files: copies of them; of none that was kept before.
 KEEP = r"""
 umask 077
@@ -97,13 +80,13 @@ systemctl daemon-reload
 systemctl reset-failed 'devstack@*' 2>/dev/null || :
 """
 
-#: HISTORY user since: every package of an Install that this account has asked for.
+#: HISTORY user since until: every package of an Install that this account has asked for.
 HISTORY = r"""
 command -v apt-get >/dev/null || exit 0
 for log in $(ls -tr /var/log/apt/history.log* 2>/dev/null); do zcat -f "$log"; done |
-awk -v user="$1" -v since="$2" '
+awk -v user="$1" -v since="$2" -v until="$3" '
     /^Start-Date:/ {start = $2 " " $3; ours = 0; list = ""}
-    /^Requested-By:/ {ours = ($2 == user && start >= since)}
+    /^Requested-By:/ {ours = ($2 == user && start >= since && (until == "" || start <= until))}
     /^Install:/ {if (ours) {
         sub("^Install: ", ""); gsub("\\([^)]*\\)", "")
         n = split($0, found, ",")
@@ -148,32 +131,66 @@ find . -type f | sed 's,^[.],,' | while read -r file; do
 done
 """
 
-#: REMOVE user home account dest files accounts groups locale kept
-REMOVE = r"""
-if [ -n "$3" ]; then
-    if id "$1" >/dev/null 2>&1; then pkill -KILL -u "$1" || :; userdel "$1" || :; fi
-    if getent group "$1" >/dev/null; then groupdel "$1" || :; fi
-    rm -rf --one-file-system "$2"
-else
-    rm -rf --one-file-system "$2/devstack" "$2/devstack.rdeploy-new" "$2/.config/openstack"
+#: CHECKOUT home: moved away first, as a half of it would not tell any more that it is ours.
+CHECKOUT = r"""
+rm -rf "$1/devstack.rdeploy-old"
+if [ -e "$1/devstack" ]; then mv -T "$1/devstack" "$1/devstack.rdeploy-old"; fi
+rm -rf --one-file-system "$1/devstack.rdeploy-old" "$1/devstack.rdeploy-new" \
+    "$1/.rdeploy-devstack.git"
+"""
+
+#: CLEAR folder before after account: what came into it goes, what was there before stays. The
+#: account's own goes too; so do folders that DevStack makes as root, if it is not known what came.
+CLEAR = r"""
+[ -d "$1" ] || exit 0
+cd "$1"
+for name in * .[!.]* ..?*; do
+    if [ ! -e "$name" ] && [ ! -L "$name" ]; then continue; fi
+    key=/$(printf %s "$name" | tr '\n' /)/
+    case $2 in *"$key"*) continue ;; esac
+    case "$3:$4:$(stat -c %U "$name") $name" in
+        *"$key"*:*:*) ;;
+        *":$4:$4 "*) ;;
+        ":$4:root bin" | ":$4:root data" | ":$4:root logs") ;;
+        *) continue ;;
+    esac
+    rm -rf --one-file-system -- "$name"
+done
+"""
+
+#: ACCOUNT user home account mode: with "account" it goes; a home of before is as it was.
+ACCOUNT = r"""
+if [ -d "$2" ] && [ -n "$4" ]; then
+    if [ "$(stat -c %U "$2")" = "$1" ]; then chown "${4#* }" "$2"; fi
+    case $(stat -c %a "$2") in *755) chmod "${4% *}" "$2" ;; esac
 fi
-if [ -n "$4" ]; then rm -rf --one-file-system "$4"; fi
-for file in $5; do rm -rf --one-file-system "$file"; done
-for name in $6; do
+[ -n "$3" ] || exit 0
+if id "$1" >/dev/null 2>&1; then pkill -KILL -u "$1" || :; userdel "$1" || :; fi
+if getent group "$1" >/dev/null; then groupdel "$1" || :; fi
+"""
+
+#: REMOVE files accounts groups locale kept
+REMOVE = r"""
+# A package that stays may own what was not there before us: somebody installed it since.
+owned() { command -v dpkg >/dev/null && dpkg -S "$1" >/dev/null 2>&1; }
+for file in $1; do
+    if [ -e "$file" ] && ! owned "$file"; then rm -rf --one-file-system "$file"; fi
+done
+for name in $2; do
     if id "$name" >/dev/null 2>&1; then pkill -KILL -u "$name" || :; userdel "$name" || :; fi
 done
-for name in $7; do if getent group "$name" >/dev/null; then groupdel "$name" || :; fi; done
-if [ -n "$8" ] && command -v localedef >/dev/null; then
+for name in $3; do if getent group "$name" >/dev/null; then groupdel "$name" || :; fi; done
+if [ -n "$4" ] && command -v localedef >/dev/null; then
     localedef --delete-from-archive en_US.utf8 2>/dev/null || :
 fi
 find /usr/local/bin -xtype l -lname '/opt/stack/*' -delete
 # Links of services that are gone, of none that was broken before.
-if [ -d "$9" ]; then find /etc/systemd/system -xtype l -newer "$9" -delete; fi
+if [ -d "$5" ]; then find /etc/systemd/system -xtype l -newer "$5" -delete; fi
 systemctl daemon-reload
 """
 
 #: FORGET folder state
 FORGET = r"""
-rm -rf "$1" "$1.after" "$1.new"
+rm -rf "$1" "$1.after" "$1.new" "$1.files"
 rmdir "$(dirname "$1")" "$2/jobs" "$2" 2>/dev/null || :
 """

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rally_deploy.config.document import printable
-from rally_deploy.engines.devstack import local_conf_check
+from rally_deploy.engines.devstack import local_conf_check, source
 
 #: Where OpenStack's repositories are if the config does not say it.
 UPSTREAM = "https://opendev.org"
@@ -117,6 +117,8 @@ def mistakes(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     repo = str(config.get("devstack_repo") or "")
     if repo.startswith(("/", "~", "./", "../")) and not Path(repo).expanduser().exists():
         yield "devstack_repo", f"there is no {printable(repo)}"
+    elif source.lacks(repo, str(config.get("devstack_branch"))):
+        yield "devstack_branch", f"{printable(repo)} has no such branch, tag or commit"
     for index, file in enumerate(config.get("files") or []):
         yield from _file_mistakes(f"files[{index}]", file)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import tarfile
 import tempfile
@@ -11,16 +12,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rally_deploy.engines.devstack.node import Node
+from rally_deploy.engines.devstack.ownership import MARK
 from rally_deploy.errors import HostError, UsageError
 
-# Moved to its place once it is whole, so that a half of it is never taken for it.
+# Moved to its place once it is whole, and away from it before it is removed: a half of it is never
+# taken for it, nor for another's.
 _CLONE = """
-repo=$1 branch=$2 dir=$3 from=${4:-$1} mark=.git/rdeploy-source new=$3.rdeploy-new
-if [ -e "$dir" ] && [ ! -e "$dir/$mark" ]; then
-    echo "$dir is there already, and it is not ours" >&2; exit 65
+owner=$1 repo=$2 branch=$3 dir=$4 from=${5:-$2} mark=MARK
+new=$dir.rdeploy-new old=$dir.rdeploy-old
+if [ -e "$dir" ]; then
+    made=$(cat "$dir/$mark" 2>/dev/null || :)
+    if [ "$made" = "$owner $repo $branch" ]; then exit 0; fi
+    case $made in "$owner "*) ;; *)
+        echo "$dir is there already, and it is not of this deployment" >&2; exit 65 ;; esac
 fi
-if [ -e "$dir" ] && [ "$(cat "$dir/$mark")" = "$repo $branch" ]; then exit 0; fi
-rm -rf "$new"
+rm -rf "$new" "$old"
 # A commit is no branch that could be cloned.
 if ! git clone -q --branch "$branch" "$from" "$new" 2>"$new.log"; then
     git clone -q "$from" "$new" && git -C "$new" checkout -q "$branch" || {
@@ -29,26 +35,39 @@ if ! git clone -q --branch "$branch" "$from" "$new" 2>"$new.log"; then
 fi
 rm -f "$new.log"
 git -C "$new" remote set-url origin "$repo"
-echo "$repo $branch" >"$new/$mark"
-rm -rf "$dir"
-mv "$new" "$dir"
-"""
+echo "$owner $repo $branch" >"$new/$mark"
+if [ -e "$dir" ]; then mv -T "$dir" "$old"; fi
+mv -T "$new" "$dir"
+rm -rf "$old"
+""".replace("MARK", MARK)
+
+_NOT_OURS = 65
+_COMMIT = re.compile("[0-9a-f]{7,40}")
 
 
-def fetch(node: Node, repo: str, branch: str) -> str:
-    """Make the checkout unless an earlier run has; returns its commit and that one's date."""
+def fetch(node: Node, owner: str, repo: str, branch: str) -> None:
+    """Make the checkout unless an earlier run has.
+
+    :param owner: what it is marked with: nobody else takes it for theirs.
+    """
     sent = ""
     if is_local(repo):
         sent = f"{node.home}/.rdeploy-devstack.git"
         _send(node, repo, branch, sent)
     try:
         done = node.shell.run(
-            [*node.environment, "sh", "-ec", _CLONE, "clone", repo, branch, node.checkout, sent],
+            [*node.environment, "sh", "-ec", _CLONE, "clone", owner, repo, branch, node.checkout,
+             sent],
             user=node.user, timeout_s=900, lock=f"devstack-source-{node.user}", check=False,
         )
     finally:
         if sent:
             node.shell.run(["rm", "-rf", sent])
+    if done.status == _NOT_OURS:
+        raise HostError(
+            node.server, "another DevStack is there", done.stderr.strip(),
+            "destroy the deployment that it is of, or remove it, then 'rdeploy resume'",
+        )
     if not done.ok:
         raise HostError(
             node.server, f"DevStack cannot be cloned from {repo} at {branch}",
@@ -56,6 +75,10 @@ def fetch(node: Node, repo: str, branch: str) -> str:
             "see that this server reaches that address, and that 'devstack_branch' is a branch "
             "there, then 'rdeploy resume'",
         )
+
+
+def commit(node: Node) -> str:
+    """The checkout's commit and that one's date."""
     shown = node.shell.run(
         [*node.environment, "git", "-C", node.checkout, "log", "-1", "--format=%h of %cs"],
         user=node.user, check=False, quiet=True,
@@ -68,14 +91,32 @@ def is_local(repo: str) -> bool:
     return repo.startswith(("/", "./", "../", "~")) or Path(repo).exists()
 
 
+def lacks(repo: str, branch: str) -> bool:
+    """Whether a repository of this machine can be seen to have no such branch, tag or commit."""
+    path = Path(repo).expanduser()
+    if not repo or not is_local(repo) or not path.exists():
+        return False
+    refs = [f"refs/heads/{branch}", f"refs/tags/{branch}"]
+    try:
+        if _COMMIT.fullmatch(branch) and _git(
+                ["-C", str(path), "cat-file", "-e", f"{branch}^{{commit}}"]).returncode == 0:
+            return False
+        seen = _git(["ls-remote", str(path.absolute()), *refs])
+    except UsageError:
+        return False  # without git nothing is seen
+    return seen.returncode == 0 and not seen.stdout.strip()
+
+
 def _send(node: Node, repo: str, branch: str, to: str) -> None:
-    """Put a small copy of our repository there: one commit, whatever ours is made of."""
+    """Put a copy of our repository there: only the branch's last commit, if it is a branch."""
     path = os.path.abspath(os.path.expanduser(repo))
+    # A commit cannot be cloned alone.
+    part = [] if _COMMIT.fullmatch(branch) else [
+        "--depth", "1", "--single-branch", "--branch", branch]
     with tempfile.TemporaryDirectory() as folder:
         # A bundle of a shallow repository could not be cloned; this can.
         made = _git([
-            "clone", "-q", "--bare", "--depth", "1", "--single-branch", "--branch", branch,
-            f"file://{path}", f"{folder}/copy",
+            "clone", "-q", "--bare", *part, f"file://{path}", f"{folder}/copy",
         ])
         if made.returncode:
             raise UsageError(

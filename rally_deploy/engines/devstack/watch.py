@@ -40,6 +40,7 @@ class Watch:
         self._step = ExitStack()
         self._silent_until = clock() + (_CATCH_UP_S if again else 0.0)
         self._title = ""
+        self.phase = ""  # the last one that was begun
         self.progress = Progress()
         self.lines: deque[str] = deque(maxlen=LINES_KEPT)
 
@@ -58,7 +59,7 @@ class Watch:
         seen = self.progress.line(line)
         if isinstance(seen, Phase):
             self._step.close()
-            self._title = seen.title
+            self._title = self.phase = seen.title
         if self._title and self._clock() >= self._silent_until:
             title, self._title = self._title, ""
             self._step.enter_context(self._deployment.step(title, self._node.server))

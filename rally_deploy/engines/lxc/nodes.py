@@ -98,14 +98,16 @@ def run_start_script(deployment: Deployment, text: str, node: Node) -> None:
             "RDEPLOY_ADDRESS": str(row.facts["address"]),
         })
         result = detached.attach(shell, job, _START_SCRIPT_TIMEOUT_S)
-        detached.forget(shell, job)
         if not result.ok:
+            detached.forget(shell, job)
             said = (result.stdout + result.stderr).strip().splitlines()
             raise HostError(
                 server, f"the start script ended with status {result.status}",
                 "\n".join(said[-12:]), "mend 'start_script', then 'rdeploy resume'",
             )
+        # Recorded first: a job that is forgotten would be run again.
         deployment.ledger.update(row, {"start_script": "done"})
+        detached.forget(shell, job)
 
 
 def tell_memory(deployment: Deployment, rows: Sequence[Resource]) -> None:

@@ -229,3 +229,13 @@ def test_call_that_failed_there_is_told_here(shell, login):
     remote = RemoteCloud(shell, {**login, "password": "wrong"})
     with pytest.raises(CloudBroken, match="(?s)token failed.*401"):
         remote.call("token")
+
+
+@pytest.mark.parametrize(("options", "where"), [
+    ({}, "logs under /var/log"), ({"logs": "'journalctl -u x'"}, "'journalctl -u x'"),
+])
+def test_remedy_of_a_failed_call_says_where_the_logs_are(shell, login, options, where):
+    remote = RemoteCloud(shell, {**login, "password": "wrong"}, **options)
+    with pytest.raises(CloudBroken) as caught:
+        remote.call("token")
+    assert f"{where} on the controller" in caught.value.remedy

@@ -72,7 +72,7 @@ def test_attach_absent_job_raises(jobs: Jobs) -> None:
 
 def test_attach_timeout_leaves_the_job_running(jobs: Jobs) -> None:
     detached.start(jobs.shell, "j", "sleep 60")
-    with pytest.raises(CommandTimeout):
+    with pytest.raises(CommandTimeout, match="'j' was not done within 0.3 s and goes on there"):
         detached.attach(jobs.shell, "j", 0.3)
     assert detached.status(jobs.shell, "j").state is JobState.RUNNING
     detached.end(jobs.shell, "j")

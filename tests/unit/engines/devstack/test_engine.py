@@ -145,21 +145,29 @@ class TestSource:
     def test_local_repository_is_sent_as_one_commit(self, tmp_path):
         repo = write_devstack(tmp_path / "devstack.git")
         target = node({"": ""}, server=Server("192.0.2.10", resource_id=1))
-        source.fetch(target, str(repo), "stable/2026.1")
+        source.fetch(target, "rd-1-devstack", str(repo), "stable/2026.1")
         sent = [text for text in target.shell.scripts if "tar -x" in text]
         assert len(sent) == 1
         assert "shallow" in sent[0]
         assert any("rm -rf /opt/stack/.rdeploy-devstack.git" in t for t in target.shell.scripts)
 
+    def test_commit_of_a_local_repository_is_sent_with_all_before_it(self, tmp_path):
+        repo = write_devstack(tmp_path / "devstack.git")
+        commit = subprocess.run(["git", "-C", repo, "rev-parse", "HEAD"], capture_output=True,
+                                text=True, check=True).stdout.strip()
+        target = node({"": ""}, server=Server("192.0.2.10", resource_id=1))
+        source.fetch(target, "rd-1-devstack", str(repo), commit)
+        assert any("tar -x" in text for text in target.shell.scripts)
+
     def test_missing_branch_is_told_before_the_server_is_asked(self, tmp_path):
         repo = write_devstack(tmp_path / "devstack.git")
         with pytest.raises(UsageError, match="cannot be cloned at nowhere"):
-            source.fetch(node(), str(repo), "nowhere")
+            source.fetch(node(), "rd-1-devstack", str(repo), "nowhere")
 
     def test_refused_clone_names_the_address(self):
         target = node({"git clone": (66, "", "fatal: unable to connect to 192.0.2.9")})
         with pytest.raises(HostError, match="cannot be cloned") as caught:
-            source.fetch(target, "git://192.0.2.9/devstack", "master")
+            source.fetch(target, "rd-1-devstack", "git://192.0.2.9/devstack", "master")
         assert "unable to connect" in caught.value.details
 
 
@@ -257,6 +265,24 @@ class TestAdmit:
         assert "c1: has not reported" in caught.value.details
         assert "c3: has never reported" in caught.value.details
         assert "c2" not in caught.value.details
+
+    def test_discovery_that_fails_once_is_tried_again(self, deployer):
+        entity, here, cloud = self.rig(
+            deployer, [self.service("c1", 1001.0)], lambda: next(listed))
+        listed = iter([[], [], [{"host": "c1", "up": True}]])
+        answers = iter([(1, "", "the database is busy"), (0, "", "")])
+        here.shell.answers["discover_hosts"] = lambda: next(answers)
+        computes.admit(entity, here, cloud, ["c1"], timeout_s=5)
+        assert sum("discover_hosts" in text for text in here.shell.scripts) == 2
+
+    def test_discovery_that_fails_to_the_end_is_told_with_what_it_said(
+            self, deployer, monkeypatch):
+        monkeypatch.setattr(computes, "MAP_TIMEOUT_S", 0.1)
+        entity, here, cloud = self.rig(deployer, [self.service("c1", 1001.0)], [])
+        here.shell.answers["discover_hosts"] = (1, "", "the database is busy")
+        with pytest.raises(CloudBroken, match="1 of 1 computes are not up") as caught:
+            computes.admit(entity, here, cloud, ["c1"], timeout_s=0.1)
+        assert "the database is busy" in caught.value.details
 
 
 class TestProof:

@@ -1,5 +1,7 @@
 """DevstackEngine's block: mistakes before anything runs, warnings about what DevStack dropped."""
 
+import subprocess
+
 import jsonschema
 import pytest
 
@@ -9,6 +11,7 @@ from rally_deploy.engines.devstack import local_conf, schema
 from rally_deploy.engines.devstack.dropped import SERVICES, VALUES, VARIABLES
 from rally_deploy.errors import ConfigError
 from rally_deploy.plugins import Registry
+from rally_deploy.testing.devstack import write_devstack
 
 PROVIDER = {"type": "ExistingServers", "credentials": [{"host": "192.0.2.10", "user": "root"}]}
 
@@ -129,6 +132,38 @@ def test_files_are_looked_for_before_anything_runs(tmp_path):
 def test_root_and_missing_repository_are_mistakes():
     assert [path for path, _ in mistakes(user="root", devstack_repo="/nonexistent/devstack")] == [
         "user", "devstack_repo"]
+
+
+@pytest.fixture
+def repo(tmp_path):
+    return write_devstack(tmp_path / "devstack.git", ["master", "stable/2026.1"])
+
+
+def head(repo):
+    return subprocess.run(["git", "-C", repo, "rev-parse", "HEAD"], capture_output=True, text=True,
+                          check=True).stdout.strip()
+
+
+def test_branch_that_a_local_repository_lacks_is_a_mistake(repo):
+    found = mistakes(devstack_repo=str(repo), devstack_branch="stable/nowhere")
+
+    assert [path for path, _ in found] == ["devstack_branch"]
+    assert "has no such branch, tag or commit" in found[0][1]
+
+
+def test_branch_tag_and_commit_of_a_local_repository_are_good(repo):
+    subprocess.run(["git", "-C", repo, "tag", "v1"], check=True)
+
+    for good in ("master", "stable/2026.1", "v1", head(repo), head(repo)[:8]):
+        assert mistakes(devstack_repo=str(repo), devstack_branch=good) == []
+    assert mistakes(devstack_repo=str(repo), devstack_branch="0123456789")
+
+
+def test_branch_is_not_looked_for_where_it_cannot_be_seen(repo, tmp_path, monkeypatch):
+    assert mistakes(devstack_repo="git://192.0.2.1/devstack", devstack_branch="nowhere") == []
+    assert mistakes(devstack_repo=str(tmp_path), devstack_branch="nowhere") == []
+    monkeypatch.setenv("PATH", str(tmp_path))  # no git
+    assert mistakes(devstack_repo=str(repo), devstack_branch="nowhere") == []
 
 
 @pytest.mark.parametrize("name", sorted(VARIABLES))
