@@ -71,9 +71,10 @@ class Requests(BaseHTTPRequestHandler):
         if self.command == "GET" and last in inside:
             return self.answer(200, inside[last])
         if self.command == "GET":
-            wanted = {k: v[0] for k, v in parse_qs(split.query).items()}
+            wanted = {k: v[0] for k, v in parse_qs(split.query).items() if k != "limit"}
             found = [t for t in things.values() if all(t.get(k) == v for k, v in wanted.items())]
-            return self.answer(200, {last.replace("-", "_"): found})
+            key = {"detail": "flavors"}.get(last, last.replace("-", "_"))
+            return self.answer(200, {key: found})
         if last not in inside:
             return self.answer(404, {"error": "no such thing"})
         if self.command == "DELETE":
@@ -229,3 +230,31 @@ def test_call_that_failed_there_is_told_here(shell, login):
     remote = RemoteCloud(shell, {**login, "password": "wrong"})
     with pytest.raises(CloudBroken, match="(?s)token failed.*401"):
         remote.call("token")
+
+
+def test_guests_tell_what_an_image_needs_and_a_flavor_gives(cloud, server):
+    def image(name, size, **more):
+        return {"name": name, "status": "active", "size": size, "container_format": "bare",
+                "min_ram": 0, "min_disk": 0, **more}
+
+    server.things["/v2/images"] = dict(enumerate([
+        image("big", (1 << 30) + 1), image("small", 5, min_ram=64, min_disk=2),
+        image("packed", 9, virtual_size=3 << 30), image("kernel", 1, container_format="aki"),
+    ]))
+    for name, ram in (("m2", 512), ("m1", 64)):
+        cloud.ensure_flavor(name, ram, 1, 1)
+    server.things["/flavors/detail"] = server.things["/flavors"]
+    found = cloud.guests()
+    assert found["images"] == [
+        {"name": "small", "ram": 64, "disk": 2}, {"name": "packed", "ram": 0, "disk": 3},
+        {"name": "big", "ram": 0, "disk": 2},
+    ]
+    assert found["flavors"] == [
+        {"name": "m1", "ram": 64, "disk": 1}, {"name": "m2", "ram": 512, "disk": 1}]
+
+
+def test_catalog_that_is_asked_for_once_fails_at_the_first_refusal(cloud, server):
+    server.broken = [503] * 9
+    with pytest.raises(CallFailed, match="503"):
+        cloud.catalog(tries=1)
+    assert server.count("POST", "/v3/auth/tokens") == 1

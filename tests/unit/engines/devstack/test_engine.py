@@ -262,7 +262,10 @@ class TestAdmit:
 class TestProof:
     CATALOG = dict.fromkeys(("compute", "image", "network", "identity"), "http://192.0.2.10")
     UP = [{"name": "nova-compute", "host": "c1", "up": True, "seen": 1.0}]
-    GUESTS = {"images": ["small", "big"], "flavors": ["m1.tiny"], "networks": ["x", "private"]}
+    GUESTS = {
+        "images": [{"name": "small", "ram": 0, "disk": 1}, {"name": "big", "ram": 512, "disk": 9}],
+        "flavors": [{"name": "m1.tiny", "ram": 512, "disk": 1}], "networks": ["x", "private"],
+    }
 
     def cloud(self, **answers):
         return FakeCloud(**{
@@ -286,7 +289,24 @@ class TestProof:
                            wait_active={"status": "ACTIVE", "addresses": [], "fault": ""})
         assert self.booted(deployer, cloud)[0]["network"] == ""
 
+    @pytest.mark.parametrize(("image", "flavor"), [
+        ({"ram": 0, "disk": 1}, "nano"), ({"ram": 600, "disk": 1}, "large"),
+        ({"ram": 0, "disk": 2}, "open"), ({"ram": 300, "disk": 30}, "open"),
+    ])
+    def test_smallest_flavor_that_fits_the_image_is_taken(self, deployer, image, flavor):
+        flavors = [{"name": "nano", "ram": 64, "disk": 1}, {"name": "open", "ram": 512, "disk": 0},
+                   {"name": "large", "ram": 1024, "disk": 20}]
+        cloud = self.cloud(guests={
+            "images": [{"name": "i", **image}], "flavors": flavors, "networks": ["private"]})
+        assert self.booted(deployer, cloud)[0]["flavor"] == flavor
+
+    def test_larger_image_is_taken_if_none_fits_the_smallest(self, deployer):
+        greedy = {"name": "greedy", "ram": 4096, "disk": 1}
+        cloud = self.cloud(guests={**self.GUESTS, "images": [greedy, *self.GUESTS["images"]]})
+        assert self.booted(deployer, cloud)[0]["image"] == "small"
+
     @pytest.mark.parametrize("answers", [
+        {"guests": {**GUESTS, "images": [{"name": "huge", "ram": 9999, "disk": 1}]}},
         {"services_up": []}, {"catalog": {"identity": "http://192.0.2.10"}},
         {"guests": {"images": [], "flavors": [], "networks": []}},
     ])
