@@ -249,6 +249,32 @@ def test_memory_per_node_is_told_once(made, recorder):
                      "120 MB less available on the host; 6 nodes"]
 
 
+def test_clones_without_room_in_memory_are_refused_before_the_first_and_resume_goes_on(
+    made, hosts
+):
+    hosts.memory = 199_000_000
+    deployment = made(REMOTE[:1])
+    with pytest.raises(HostError, match="2 clones need 200 MB of memory, 199 MB are") as caught:
+        deployment.deploy()
+    assert "at most 2 have room" in caught.value.remedy
+    assert names(hosts, "one") == ["compute-10-1-1-0-000"]
+    hosts.memory = 8_000_000_000
+    deployment.deploy()
+    assert len(hosts.running["one"]) == 3
+
+
+def test_resume_counts_only_the_clones_that_lack(made, hosts):
+    deployment = made(REMOTE[:1])
+    sick = f"rd-{deployment.record.short}-compute-10-1-1-0-001"
+    hosts.refused[sick, "wait_for_services"] = 70, "nova-compute.service failed"
+    with pytest.raises(EachFailed, match="1 of 3 failed"):
+        deployment.deploy()
+    hosts.refused.clear()
+    hosts.memory = 400_000_000  # 40 MB are left beside the three
+    deployment.deploy()
+    assert len(hosts.running["one"]) == 3
+
+
 def test_hosts_of_ours_go_before_the_nested_deployments_on_them(deployer, hosts, tmp_path):
     world = tmp_path / "world"
     deployment = open_deployment(deployer, block_on(

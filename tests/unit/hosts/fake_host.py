@@ -26,6 +26,7 @@ class Hosts:
         self.images = set()
         self.running = {}  # host's label -> names of the containers that run
         self.seed = "overlay"  # how clones can be made
+        self.memory = 8_000_000_000  # of a host, in bytes; a container takes 120 MB of it
         self.files = {}  # (server's label, path) -> content
         self.lock = threading.Lock()
 
@@ -116,7 +117,7 @@ class FakeHost(Shell):
 
     def do_memory(self, *names):
         sizes = "".join(f"anonymous {100 + n}000000\n" for n, _ in enumerate(names))
-        return sizes + f"available {8_000_000_000 - 120_000_000 * len(self.running)}"
+        return sizes + f"available {self.hosts.memory - 120_000_000 * len(self.running)}"
 
     def do_list_services(self, path):
         pass
