@@ -60,6 +60,7 @@ class LxcEngine(DeployEngine):
         self.deployment.record_servers([node.server for node in nodes])
         self._bring_up(nodes)
         if not self.deployment.handed:
+            self._tell_of_outsiders(children[0])
             self.settled()
         return dict(children[0].result())
 
@@ -118,6 +119,15 @@ class LxcEngine(DeployEngine):
                 each(lambda node: run_start_script(self.deployment, text, node), nodes)
         with self.deployment.step("wait until the services run in each container"):
             each(lambda node: wait_for_services(self.deployment.ssh(node.server)), nodes)
+
+    def _tell_of_outsiders(self, first: Deployment) -> None:
+        """Computes of a cloud that is no deployment of ours: nobody admits them."""
+        hosts = [] if first.result().get("admin") else self.compute_hosts()
+        if hosts:
+            self.deployment.note(
+                f"{len(hosts)} computes belong to a cloud elsewhere, and nobody has looked "
+                "whether they are up: run 'nova-manage cell_v2 discover_hosts' on its controller, "
+                "then 'openstack hypervisor list' has them", warning=True)
 
     # What outer engines ask
 

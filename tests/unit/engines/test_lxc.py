@@ -38,6 +38,14 @@ class Inner(FakeEngine):
         return {"controller_ip": "of the first"}
 
 
+class Outsiders(Inner):
+    """Computes of a cloud that is no deployment of ours."""
+
+    def deploy(self):
+        super().deploy()
+        return {"admin": None, "users": [], "services": {}}
+
+
 def block_on(hosts, world, **keys):
     return {
         "type": "LxcEngine", "container_name": "compute", "nodes_per_server": 3,
@@ -56,7 +64,8 @@ def hosts():
 def deployer(tmp_path, recorder, hosts):
     (tmp_path / "store").mkdir()
     with open_deployer(
-        tmp_path / "store", LxcEngine, Inner, GivenHosts, watcher=recorder, shells=lambda: hosts
+        tmp_path / "store", LxcEngine, Inner, Outsiders, GivenHosts, watcher=recorder,
+        shells=lambda: hosts,
     ) as deployer:
         yield deployer
 
@@ -273,6 +282,23 @@ def test_resume_counts_only_the_clones_that_lack(made, hosts):
     hosts.memory = 400_000_000  # 40 MB are left beside the three
     deployment.deploy()
     assert len(hosts.running["one"]) == 3
+
+
+@pytest.mark.parametrize(("engine", "told"), [("Outsiders", 1), ("Inner", 0)])
+def test_computes_of_a_cloud_elsewhere_are_told_of_with_what_to_run_there(
+    made, recorder, tmp_path, engine, told
+):
+    made(REMOTE[:1], engine={"name": engine, "world": str(tmp_path / "world")}).deploy()
+    notes = [e.title for e in recorder.events if "discover_hosts" in e.title]
+    assert len(notes) == told
+    assert all(note.startswith("3 computes belong to a cloud elsewhere") for note in notes)
+
+
+def test_computes_of_a_controller_of_ours_are_left_to_it(made, recorder, tmp_path):
+    block = block_on(REMOTE[:1], tmp_path / "world")
+    block["engine"]["name"] = "Outsiders"
+    made().child("node", block, handed={"controller_ip": "10.9.9.9"}).deploy()
+    assert not [e.title for e in recorder.events if "discover_hosts" in e.title]
 
 
 def test_hosts_of_ours_go_before_the_nested_deployments_on_them(deployer, hosts, tmp_path):

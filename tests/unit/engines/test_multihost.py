@@ -357,7 +357,7 @@ def test_computes_of_one_name_are_named_before_any_is_admitted(rig):
 
 def test_existing_cloud_as_controller_tells_its_address_and_its_admin(rig):
     cloud = {"type": "ExistingCloud", "auth_url": "http://cloud.example.net:5000/v3",
-             "admin": {"username": "admin", "password": "its-password", "tenant_name": "admin"}}
+             "admin": {"username": "admin", "password": "its-password", "domain_name": "Default"}}
     deployment = rig.create(
         rig.block(note="{controller_ip} {controller_auth_url} {controller_host}"),
         controller=cloud)
@@ -367,6 +367,9 @@ def test_existing_cloud_as_controller_tells_its_address_and_its_admin(rig):
         "cloud.example.net http://cloud.example.net:5000/v3 cloud.example.net")
     assert node.handed["controller_admin_password"] == "its-password"
     assert "controller_rabbit_password" not in node.handed
+    # With a project it would be asked.
+    assert any("nobody has looked whether 1 computes are up" in e.title
+               for e in rig.watcher.events)
 
 
 def problems(config, *plugins):
