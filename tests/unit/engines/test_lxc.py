@@ -5,7 +5,13 @@ import pytest
 from rally_deploy import config as configs
 from rally_deploy.config import Document
 from rally_deploy.engines.lxc import LxcEngine
-from rally_deploy.errors import CloudBroken, ConfigError, EachFailed, HostError
+from rally_deploy.errors import (
+    CloudBroken,
+    ConfigError,
+    EachFailed,
+    HostError,
+    PartlyDeployed,
+)
 from rally_deploy.hosts.lxc_seed import FOLDER
 from rally_deploy.model import State
 from rally_deploy.testing.contract import EngineContract, open_deployer, open_deployment
@@ -240,6 +246,28 @@ def test_clone_that_is_no_node_of_its_own_is_told(made, hosts):
     with pytest.raises(HostError, match="could not be made a node of its own") as caught:
         made(REMOTE[:1]).deploy()
     assert "sed: no such file" in caught.value.details
+
+
+@pytest.mark.parametrize("seed", ["overlay", "copy"])
+def test_clone_that_does_not_start_keeps_no_other_from_being_used(made, hosts, recorder, seed):
+    hosts.seed = seed
+    deployment = made(REMOTE[:1])
+    short = deployment.record.short
+    first, good, lost = (f"rd-{short}-compute-10-1-1-0-00{n}" for n in range(3))
+    hosts.refused[lost, "start"] = 70, "no such cgroup"
+    with pytest.raises(PartlyDeployed, match=f"1 of 2 clones failed: {lost}") as caught:
+        deployment.deploy()
+    assert caught.value.hosts == (f"{first}1", f"{good}1")
+    assert "no such cgroup" in caught.value.details
+    assert any(lost in e.title for e in recorder.events if str(e.kind) == "warning")
+    assert hosts.running["one"] == {first, good}
+    waited = [label for label, what, _ in hosts.commands if what == "wait_for_services"]
+    assert sorted(waited) == [first, good]
+    hosts.refused.clear()
+    hosts.commands.clear()
+    deployment.deploy()
+    assert [args[0] for _, what, args in hosts.commands if what == "make"] == [lost]
+    assert hosts.running["one"] == {first, good, lost}
 
 
 def test_forwarded_ports_of_the_host_lead_to_all_containers_and_go_with_them(made, hosts):

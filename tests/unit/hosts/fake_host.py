@@ -22,7 +22,7 @@ class Hosts:
         self.lxc_version, self.uid = lxc_version, uid
         self.things = {}  # host's label -> names of what exists there
         self.commands = []  # (host's label, what, arguments)
-        self.refused = {}  # what -> (status, stderr)
+        self.refused = {}  # what, or (host's label or first argument, what) -> (status, stderr)
         self.images = set()
         self.running = {}  # host's label -> names of the containers that run
         self.seed = "overlay"  # how clones can be made
@@ -55,7 +55,8 @@ class FakeHost(Shell):
             what, arguments = "install", [w for w in words if w in self.hosts.missing]
         else:
             what, arguments = words[0], words[1:]
-        refused = self.hosts.refused.get((self.server.label, what), self.hosts.refused.get(what))
+        asked = [(self.server.label, what), *((a, what) for a in arguments[:1]), what]
+        refused = next((self.hosts.refused[w] for w in asked if w in self.hosts.refused), None)
         with self.hosts.lock:
             self.hosts.commands.append((self.server.label, what, arguments))
             if refused:
