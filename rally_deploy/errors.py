@@ -193,6 +193,14 @@ class EachFailed(RallyDeployError):
         self.failures = failures
 
 
+class PartlyDeployed(RallyDeployError):
+    """Some machines of a deployment failed; ``hosts`` are the computes of the others, all up."""
+
+    def __init__(self, brief: str, details: str, remedy: str, hosts: Sequence[str]) -> None:
+        super().__init__(brief, details, remedy)
+        self.hosts = tuple(hosts)
+
+
 class HostError(RallyDeployError):
     """Something about one server; ``server`` is that server."""
 

@@ -185,4 +185,5 @@ class Credentials:
     region_name: str = ""
     endpoint_type: str = "public"  # interface: admin, internal or public
     https_insecure: bool = False
-    https_cacert: str = ""
+    https_cacert: str = ""  # a file on this machine
+    https_ca: str = field(default="", repr=False)  # certificates to trust, as text (PEM)

@@ -42,7 +42,7 @@ def all_servers(overview: Overview) -> list[Server]:
 
 def write_ssh_files(deployer: Deployer, uuid: str, servers: Sequence[Server]) -> SshFiles:
     """Write them below the data folder, readable by the user only."""
-    folder = _folder(uuid)
+    folder = folder_of(uuid)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     everyone = list(_with_jumps(servers))
     keys: dict[Server, str] = {}
@@ -62,10 +62,11 @@ def write_ssh_files(deployer: Deployer, uuid: str, servers: Sequence[Server]) ->
 
 def remove_ssh_files(uuid: str) -> None:
     """The servers are gone, so are the keys to them."""
-    shutil.rmtree(_folder(uuid), ignore_errors=True)
+    shutil.rmtree(folder_of(uuid), ignore_errors=True)
 
 
-def _folder(uuid: str) -> Path:
+def folder_of(uuid: str) -> Path:
+    """Where a deployment's files are until it is destroyed."""
     return paths.data_dir() / "ssh" / uuid
 
 

@@ -57,8 +57,11 @@ class DeployEngine(ResourceOwner):
     def admit(self, hosts: Sequence[str]) -> None:
         """Make computes of other deployments a part of this cloud; wait until all are up.
 
-        Raises CloudBroken that names those that are not.
+        Raises CloudBroken that names those that are not. An engine that cannot look says so.
         """
+        self.deployment.note(
+            f"nobody has looked whether {len(hosts)} computes are up: "
+            f"{type(self).__name__} cannot", warning=True)
 
     def settled(self) -> None:
         """Called once the whole cloud that this is a node of is up: to measure, say."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from rally_deploy import access
 from rally_deploy.engines.base import DeployEngine
+from rally_deploy.errors import CloudBroken, WaitTimeout
+from rally_deploy.hosts.cloud_client import CallFailed, Cloud
 
+_DISCOVER = "run 'nova-manage cell_v2 discover_hosts' on its controller"
 _PLATFORMS = ("openstack", "existing@openstack")
 
 
@@ -68,6 +73,9 @@ _PLATFORM = {
 
 class ExistingCloud(DeployEngine):
     """A cloud that is there already: nothing is made, and nothing removed."""
+
+    #: Seconds that computes which were deployed for it may take until they are up there.
+    ADMIT_TIMEOUT_S = 420.0
 
     CONFIG_SCHEMA: Mapping[str, Any] = {
         "type": "object",
@@ -133,6 +141,59 @@ class ExistingCloud(DeployEngine):
             "users": [{**place, **user} for user in cloud.get("users", ())],
             "services": {"identity": cloud["auth_url"]},
         }
+
+    def admit(self, hosts: Sequence[str]) -> None:
+        """Look from here whether Nova has them; to make them known is its operator's affair."""
+        admin = self.deployment.result().get("admin") or {}
+        if not admin.get("project_name"):
+            super().admit(hosts)
+            return
+        cloud, late, told = _client(admin), list(hosts), False
+
+        def all_up() -> bool:
+            nonlocal told
+            late[:] = _late(cloud, hosts)
+            if late and not told:
+                self.deployment.note(
+                    f"{len(late)} of {len(hosts)} computes are not up there yet: unless that "
+                    f"cloud looks for new ones by itself, {_DISCOVER}", warning=True)
+                told = True
+            return not late
+
+        try:
+            self.deployment.wait(all_up, self.ADMIT_TIMEOUT_S, "hypervisors that are up",
+                                 interval_s=2, tolerate=(CallFailed,))
+        except WaitTimeout as error:
+            raise CloudBroken(
+                f"{len(late)} of {len(hosts)} computes are not up at {admin['auth_url']}",
+                "\n".join([*late, error.details]).strip(), f"{_DISCOVER}, then 'rdeploy resume'",
+            ) from error
+
+
+def _client(admin: Mapping[str, Any]) -> Cloud:
+    file = admin.get("https_cacert")
+    try:
+        return Cloud({**admin, "auth_url": access.v3_url(admin["auth_url"]),
+                      "https_cacert": str(Path(file).expanduser()) if file else ""})
+    except OSError as error:
+        raise CloudBroken(
+            f"the certificates of {file} cannot be read", str(error), "mend 'https_cacert'",
+        ) from error
+
+
+def _late(cloud: Cloud, hosts: Sequence[str]) -> list[str]:
+    """Those of the hosts that are no hypervisor of the cloud that is up."""
+    try:
+        up = {h["host"] for h in cloud.hypervisors() if h["up"]}
+    except CallFailed as error:
+        if error.status in (401, 403):
+            raise CloudBroken(
+                "the cloud does not tell of its hypervisors", str(error),
+                "give an 'admin' who may list them, then 'rdeploy resume'",
+            ) from error
+        raise
+    up |= {name.partition(".")[0] for name in up}
+    return [host for host in hosts if host not in up]
 
 
 def _homeless(cloud: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:

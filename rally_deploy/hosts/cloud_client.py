@@ -49,6 +49,7 @@ class Cloud:
         if not self._auth_url.endswith("/v3"):
             self._auth_url += "/v3"
         self._endpoints = dict(login.get("endpoints") or {})
+        self._tries = _TRIES
         context = ssl.create_default_context(cafile=login.get("https_cacert") or None)
         if login.get("https_insecure"):
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -90,7 +91,7 @@ class Cloud:
             sent["Content-Type"], data = "application/json", json.dumps(body).encode()
         if self._token:
             sent["X-Auth-Token"] = self._token
-        for attempt in range(1, _TRIES + 1):
+        for attempt in range(1, self._tries + 1):
             if hasattr(data, "seek"):
                 data.seek(0)
             request = urllib.request.Request(url, data, sent, method=method)
@@ -101,12 +102,12 @@ class Cloud:
             except urllib.error.HTTPError as error:
                 text = error.read().decode(errors="replace")
                 # An API that has just been started may not be all there.
-                if error.code not in (502, 503) or attempt == _TRIES:
+                if error.code not in (502, 503) or attempt == self._tries:
                     raise CallFailed(
                         error.code, f"{method} {url}: {error.code} {text[:1000]}"
                     ) from error
             except OSError as error:
-                if attempt == _TRIES or (method == "POST" and not _refused(error)):
+                if attempt == self._tries or (method == "POST" and not _refused(error)):
                     raise CallFailed(0, f"{method} {url}: {error}") from error
             time.sleep(attempt)
         raise AssertionError("not reached")
@@ -291,13 +292,18 @@ class Cloud:
             ]
         return found
 
-    def catalog(self) -> dict[str, str]:
+    def catalog(self, tries: int = _TRIES) -> dict[str, str]:
         """Type of service -> its URL."""
+        self._tries = tries
         self.token()
         return dict(sorted(self._endpoints.items()))
 
     def guests(self) -> dict[str, Any]:
-        """What a server can be made of, the smallest first: images, flavors, networks' names."""
+        """What a server can be made of, the smallest first: images, flavors, networks' names.
+
+        An image has the ``ram`` (MiB) and the ``disk`` (GiB) that it needs, a flavor what it
+        gives; its disk of 0 is as large as the image.
+        """
         images = self.call("GET", "image", "/v2/images?status=active&limit=100")["images"]
         flavors = self.call("GET", "compute", "/flavors/detail")["flavors"]
         networks: list[dict[str, Any]] = []
@@ -305,8 +311,14 @@ class Cloud:
             networks = self.call("GET", "network", "/v2.0/networks")["networks"]
         bootable = [i for i in images if i["container_format"] not in ("aki", "ari")]
         return {
-            "images": [i["name"] for i in sorted(bootable, key=lambda i: i["size"] or 0)],
-            "flavors": [f["name"] for f in sorted(flavors, key=lambda f: (f["ram"], f["disk"]))],
+            "images": [
+                {"name": i["name"], "ram": i.get("min_ram") or 0, "disk": _disk_of(i)}
+                for i in sorted(bootable, key=lambda i: i["size"] or 0)
+            ],
+            "flavors": [
+                {"name": f["name"], "ram": f["ram"], "disk": f["disk"]}
+                for f in sorted(flavors, key=lambda f: (f["ram"], f["disk"]))
+            ],
             "networks": [n["name"] for n in networks
                          if n["subnets"] and not n["router:external"]],
         }
@@ -405,6 +417,12 @@ class Cloud:
                 pass
             time.sleep(0.5)
         return ""
+
+
+def _disk_of(image: Mapping[str, Any]) -> int:
+    """GiB that a disk must have for an image: it may grow when it is unpacked."""
+    size = max(image.get("size") or 0, image.get("virtual_size") or 0)
+    return max(image.get("min_disk") or 0, -(-size // (1 << 30)))
 
 
 def _epoch(text: str | None) -> float | None:

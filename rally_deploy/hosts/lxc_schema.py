@@ -70,7 +70,7 @@ PROVIDER_SCHEMA: Mapping[str, Any] = {
             "description": "the machines that the containers are made on: any provider's block",
         },
         "containers_per_host": {
-            "type": "integer", "minimum": 1, "maximum": 4000,
+            "type": "integer", "minimum": 1, "maximum": 1000,
             "description": "how many containers on each host",
         },
         "container_name_prefix": {

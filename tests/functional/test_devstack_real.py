@@ -130,7 +130,10 @@ def test_services_speak_https(rdeploy, git_base, tmp_path):
         shown = rdeploy.json("show", "node")
         assert {url.split(":")[0] for url in shown["endpoints"].values()} == {"https"}
         assert "compute" in rdeploy("check", "node").stdout
-        made = Cloud(rdeploy, "node").json(
+        outside = Cloud(rdeploy, "node")
+        assert Path(outside.env["OS_CACERT"]).is_file()
+        assert "OS_INSECURE" not in outside.env
+        made = outside.json(
             "server", "create", "--image", "empty", "--flavor", "m1.tiny", "--nic", "none",
             "--wait", "vm")
         assert made["status"] == "ACTIVE"

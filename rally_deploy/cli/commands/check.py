@@ -25,10 +25,12 @@ def command(
     The exit code is 1 if one of them does not answer, or answers with a server's error.
     """
     from rally_deploy import access, cloud_check
+    from rally_deploy.cli.ca_file import with_ca_file
 
     with settings.open_deployer() as deployer:
-        credentials = access.choose_user(deployer.credentials(wanted), user or "")
-    answers = cloud_check.check(credentials, timeout_s)
+        record = deployer.find(wanted)
+        credentials = access.choose_user(deployer.credentials(record.uuid), user or "")
+    answers = cloud_check.check(with_ca_file(record.uuid, credentials), timeout_s)
     if as_json:
         click.echo(dump([
             {"service": a.service, "url": a.url, "status": a.status or None, "ok": a.ok,

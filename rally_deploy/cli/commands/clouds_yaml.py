@@ -21,8 +21,9 @@ def command(settings: Settings, wanted: str, user: str | None, output: Path | No
     'openstack --os-cloud NAME' finds it in the working folder or in ~/.config/openstack.
     """
     from rally_deploy import access
+    from rally_deploy.cli.ca_file import with_ca_file
 
     with settings.open_deployer() as deployer:
         record = deployer.find(wanted)
         credentials = access.choose_user(deployer.credentials(record.uuid), user or "")
-    give(access.clouds_yaml(record.name, credentials), output)
+    give(access.clouds_yaml(record.name, with_ca_file(record.uuid, credentials)), output)

@@ -16,9 +16,14 @@ from rally_deploy.cli.settings import Settings, pass_settings
 @output_option
 @pass_settings
 def command(settings: Settings, wanted: str, user: str | None, output: Path | None) -> None:
-    """The variables of a cloud, password included: source it, then use 'openstack'."""
+    """The variables of a cloud, password included: source it, then use 'openstack'.
+
+    The certificates of a cloud of ours that speaks https are in a file in our data folder.
+    """
     from rally_deploy import access
+    from rally_deploy.cli.ca_file import with_ca_file
 
     with settings.open_deployer() as deployer:
-        credentials = access.choose_user(deployer.credentials(wanted), user or "")
-    give(access.openrc(credentials), output)
+        record = deployer.find(wanted)
+        credentials = access.choose_user(deployer.credentials(record.uuid), user or "")
+    give(access.openrc(with_ca_file(record.uuid, credentials)), output)

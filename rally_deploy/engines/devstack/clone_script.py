@@ -69,6 +69,19 @@ for file in /etc/openvswitch/system-id.conf /etc/iscsi/initiatorname.iscsi; do
     echo "$new" >"$file.host"
 done
 
+# OVN tells its chassis apart, and finds the way to them, by Open vSwitch's database.
+# Its server does not run yet: the file itself is changed.
+for db in /etc/openvswitch/conf.db DEST/data/ovs/conf.db; do
+    [ -e "$db" ] && grep -q ovn-encap-ip "$db" || continue
+    id=$(cat /etc/openvswitch/system-id.conf 2>/dev/null || cat /proc/sys/kernel/random/uuid)
+    own='["ovn-encap-ip","'$to'"],["hostname","'$new'"],["system-id","'$id'"]'
+    said=$(ovsdb-tool transact "$db" '["Open_vSwitch",{"op":"mutate","table":"Open_vSwitch",
+        "where":[],"mutations":[
+            ["external_ids","delete",["set",["ovn-encap-ip","hostname","system-id"]]],
+            ["external_ids","insert",["map",['"$own"']]]]}]')
+    case $said in *'"error"'*) echo "$db: $said" >&2; exit 1 ;; esac
+done
+
 # The catalog and the cells are in the database, which may not run yet: then it is started without
 # its network for a moment.
 mark=DEST/data/.rdeploy-clone

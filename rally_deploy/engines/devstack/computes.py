@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rally_deploy.engines.devstack.local_conf import compute_defaults, variables
 from rally_deploy.engines.devstack.node import Node
 from rally_deploy.errors import CloudBroken, CommandFailed, WaitTimeout
 from rally_deploy.hosts.remote_cloud import RemoteCloud
@@ -24,6 +26,36 @@ for tool in /usr/local/bin/nova-manage /opt/stack/data/venv/bin/nova-manage; do
 done
 exec nova-manage cell_v2 discover_hosts --verbose
 """
+
+
+#: What a cloud has and a compute of another one has not.
+_CONTROL = frozenset({"key", "keystone", "n-api"})
+
+
+def services(handed: Mapping[str, str], local_conf: str | Mapping[str, Any]) -> frozenset[str]:
+    """The services that a local.conf enables; none if that is left to DevStack.
+
+    :param handed: what a node of another deployment's controller was told of that one.
+    """
+    given = variables(local_conf)
+    listed = given.get("ENABLED_SERVICES") or compute_defaults(handed, local_conf).get(
+        "ENABLED_SERVICES", "")
+    names = _names(listed)
+    more = _names(given.get("ENABLED_SERVICES+", "")) if names else frozenset()
+    off = {name for name in names | more if name.startswith("-")}
+    return (names | more) - off - {name[1:] for name in off}
+
+
+def is_compute(handed: Mapping[str, str], local_conf: str | Mapping[str, Any]) -> bool:
+    """Whether a server with this local.conf is a compute of a cloud elsewhere, as it says."""
+    if handed:
+        return True
+    named = services(handed, local_conf)
+    return "SERVICE_HOST" in variables(local_conf) and bool(named) and not named & _CONTROL
+
+
+def _names(services: str) -> frozenset[str]:
+    return frozenset(name for name in re.split(r"[,\s]+", services.strip("\"'")) if name)
 
 
 def discover(node: Node) -> None:

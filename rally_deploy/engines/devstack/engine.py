@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from rally_deploy.engines.devstack import (
     schema,
     source,
     stack,
+    trust,
     written,
 )
 from rally_deploy.engines.devstack.clone_script import clone_script
@@ -50,33 +52,80 @@ class DevstackEngine(DeployEngine):
 
     def deploy(self) -> dict[str, Any]:
         step, each = self.deployment.step, self.deployment.each
+        trust.require_no_keys(self.deployment.handed, self.config["local_conf"])
         servers = self.create_servers()
         with step("look at the servers"):
             nodes = each(self._look, servers)
             own_names.require_own_names(nodes)
         with step("run DevStack"):
             each(self._node, nodes)
-        controller = next((n for n in nodes if written.read(n).is_controller), None)
-        if controller is None:
-            # A compute of another's cloud, which proves it.
+        stacked = [(node, written.read(node)) for node in nodes]
+        controllers = [(node, found) for node, found in stacked if found.is_controller]
+        if not controllers:
+            # Computes of another's cloud, which proves it.
             return {"admin": None, "users": [], "services": {}}
-        login = written.login(controller, written.read(controller))
-        result = {"admin": _outside(login), "users": []}
-        if not self.config["prove"]:
-            return {**result, "services": {"identity": login["auth_url"]}}
-        remote = _cloud(controller, login)
-        self._join(controller, remote, [n for n in nodes if n is not controller])
-        with step("prove that the cloud works"):
-            proof.prove_cloud(self.deployment, remote)
-        return {**result, "services": remote.call("catalog")}
+        self._tell_others(controllers)
+        (controller, found), remote = controllers[0], self._remote(*controllers[0])
+        self._join(controller, remote, stacked)
+        self._prove([remote, *(self._remote(*other) for other in controllers[1:])])
+        login = written.login(controller, found)
+        return {
+            "admin": written.login_elsewhere(login, found), "users": [],
+            "services": self._catalog(remote, login["auth_url"]),
+        }
+
+    # The clouds
+
+    def _remote(self, node: Node, found: written.Written) -> RemoteCloud:
+        login = written.login(node, found)
+        return RemoteCloud(node.shell, login, logs="'journalctl -u \"devstack@*\"'")
+
+    def _tell_others(self, controllers: Sequence[tuple[Node, written.Written]]) -> None:
+        """Servers with one local.conf are clouds of their own, unless it says otherwise."""
+        others = [written.login(*other)["auth_url"] for other in controllers[1:]]
+        if others:
+            self.deployment.note(
+                f"{len(controllers)} servers are {len(controllers)} clouds, each by itself: the "
+                f"endpoints are the first one's, the others are at {', '.join(others)}",
+                warning=True)
+
+    def _join(
+        self, controller: Node, remote: RemoteCloud,
+        stacked: Sequence[tuple[Node, written.Written]],
+    ) -> None:
+        """Make the computes beside the controller a part of its cloud."""
+        hosts = [
+            host for _, found in stacked
+            if found.has_compute and not found.is_controller for host in found.computes
+        ]
+        if hosts:
+            computes.admit(self.deployment, controller, remote, hosts)
+
+    def _prove(self, clouds: Sequence[RemoteCloud]) -> None:
+        if self.config["prove"]:
+            with self.deployment.step("prove that the cloud works"):
+                self.deployment.each(partial(proof.prove_cloud, self.deployment), clouds)
+
+    def _catalog(self, remote: RemoteCloud, auth_url: str) -> dict[str, str]:
+        if self.config["prove"]:
+            return dict(remote.call("catalog"))
+        try:
+            # Once: where nothing was proved, nothing may be there.
+            return dict(remote.call("catalog", tries=1))
+        except CloudBroken as error:
+            self.deployment.note(
+                f"only Keystone's address is known, its catalog could not be had: {error.details}",
+                warning=True)
+            return {"identity": auth_url}
 
     # One server
 
     def _look(self, server: Server) -> Node:
-        role = "compute" if self.deployment.handed else "all"
-        shell = self.deployment.ssh(server)
-        return preflight.look_at(
+        handed, shell = self.deployment.handed, self.deployment.ssh(server)
+        role = "compute" if computes.is_compute(handed, self.config["local_conf"]) else "all"
+        node = preflight.look_at(
             server, shell, self.config["user"], role, self._name("devstack"), self._name("stack"))
+        return replace(node, ca_bundle=trust.bundle(node)) if trust.authority(handed) else node
 
     def _node(self, node: Node) -> None:
         """One server from its bare system to the end of its stack.sh."""
@@ -115,6 +164,8 @@ class DevstackEngine(DeployEngine):
             prepare.install_packages(node, self._name("packages"))
             prepare.make_account(node)
             prepare.adapt(node)
+            if node.ca_bundle:
+                trust.install(node, trust.authority(self.deployment.handed))
             firewall.open_ports(node.shell, row.name)
         with step("fetch DevStack", server):
             source.fetch(node, self._name("devstack"), *schema.devstack_source(self.config))
@@ -145,6 +196,7 @@ class DevstackEngine(DeployEngine):
 
     def delete(self, resource: Resource) -> None:
         assert resource.host is not None
+        trust.remove(self.deployment.ssh(resource.host))
         removal.remove(
             self.deployment, resource, self._name("devstack"), [self._name(name) for name in JOBS],
             self.config["user"])
@@ -173,19 +225,13 @@ class DevstackEngine(DeployEngine):
 
     def admit(self, hosts: Sequence[str]) -> None:
         node, cloud = self._controller()
-        remote = _cloud(node, written.login(node, cloud))
+        remote = self._remote(node, cloud)
         computes.admit(self.deployment, node, remote, hosts)
+        # Without them no server could be booted, if it has no compute of its own.
+        self._prove([remote])
 
     def clone_script(self) -> str:
         return clone_script(self._nodes()[0])
-
-    def _join(self, controller: Node, remote: RemoteCloud, others: Sequence[Node]) -> None:
-        hosts = [
-            host for node in others for found in [written.read(node)]
-            if found.has_compute and not found.is_controller for host in found.computes
-        ]
-        if hosts:
-            computes.admit(self.deployment, controller, remote, hosts)
 
     def _nodes(self) -> list[Node]:
         return self.deployment.each(self._look, self.deployment.servers())
@@ -198,14 +244,3 @@ class DevstackEngine(DeployEngine):
         raise CloudBroken(
             "none of the servers has Keystone", remedy="deploy a controller by this engine",
         )
-
-
-def _cloud(controller: Node, login: Mapping[str, str]) -> RemoteCloud:
-    return RemoteCloud(controller.shell, login, logs="'journalctl -u \"devstack@*\"'")
-
-
-def _outside(login: Mapping[str, str]) -> dict[str, Any]:
-    """The login for others than the controller: its certificate is a file there."""
-    values: dict[str, Any] = dict(login)
-    values["https_insecure"] = bool(values.pop("https_cacert"))
-    return values

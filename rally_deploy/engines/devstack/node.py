@@ -25,6 +25,7 @@ class Node:
     has_user: bool = False
     lacks: frozenset[str] = frozenset()  # ksm: /sys is read-only; iscsi: no such kernel sockets
     found: Mapping[str, str] = field(default_factory=dict, compare=False)
+    ca_bundle: str = ""  # the certificates to trust, where Python's own would not do
 
     @property
     def label(self) -> str:
@@ -47,4 +48,5 @@ class Node:
             "env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             f"HOME={self.home}", f"USER={self.user}", f"LOGNAME={self.user}", "SHELL=/bin/bash",
             "TERM=dumb", "LC_ALL=en_US.UTF-8",
+            *([f"REQUESTS_CA_BUNDLE={self.ca_bundle}"] if self.ca_bundle else []),
         ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from rally_deploy.hosts.proof import Guest, prove
 from rally_deploy.hosts.remote_cloud import RemoteCloud
@@ -32,6 +33,17 @@ def _guest(deployment: Deployment, cloud: RemoteCloud) -> Guest | None:
     if not found["images"] or not found["flavors"]:
         deployment.note("No server is booted: there is no image or no flavor.", warning=True)
         return None
+    pairs = ((i, f) for i in found["images"] for f in found["flavors"] if _fits(i, f))
+    image, flavor = next(pairs, (None, None))
+    if image is None or flavor is None:
+        deployment.note("No server is booted: no flavor is large enough for an image.",
+                        warning=True)
+        return None
     networks = found["networks"]
     network = next((n for n in _PREFERRED if n in networks), next(iter(networks), ""))
-    return Guest(found["images"][0], found["flavors"][0], network)
+    return Guest(image["name"], flavor["name"], network)
+
+
+def _fits(image: Mapping[str, Any], flavor: Mapping[str, Any]) -> bool:
+    return bool(flavor["ram"] >= image["ram"] and
+                (not flavor["disk"] or flavor["disk"] >= image["disk"]))

@@ -91,7 +91,7 @@ def settings(node: Node) -> dict[str, str]:
 
 
 def login(node: Node, written: Written) -> dict[str, str]:
-    """How to use the cloud as its admin, as DevStack wrote it into clouds.yaml."""
+    """How its admin uses the cloud from the controller itself, as clouds.yaml there has it."""
     cloud = written.clouds.get("devstack-admin")
     auth = cloud.get("auth") if cloud else None
     if not cloud or not isinstance(auth, Mapping):
@@ -107,3 +107,9 @@ def login(node: Node, written: Written) -> dict[str, str]:
         "region_name": str(cloud.get("region_name") or "RegionOne"),
         "https_cacert": str(cloud.get("cacert") or ""),
     }
+
+
+def login_elsewhere(login: Mapping[str, str], written: Written) -> dict[str, str]:
+    """The login for others: the certificates, which are a file on the controller, as text."""
+    values = {key: value for key, value in login.items() if key != "https_cacert"}
+    return {**values, "https_ca": written.ca} if login["https_cacert"] else values

@@ -10,10 +10,11 @@ from rally_deploy.deployment import Deployment
 from rally_deploy.engines.base import DeployEngine
 from rally_deploy.engines.lxc import schema
 from rally_deploy.engines.lxc.nodes import First, Node, Seeds, run_start_script, tell_memory
+from rally_deploy.errors import Cancelled, PartlyDeployed
 from rally_deploy.hosts.lxc_fleet import CLONE, CONTAINER, Containers
 from rally_deploy.hosts.lxc_place import Place, Spot, name_part
 from rally_deploy.hosts.lxc_seed import wait_for_services
-from rally_deploy.model import Resource, State
+from rally_deploy.model import Resource, ResourceState, State
 
 
 class LxcEngine(DeployEngine):
@@ -54,12 +55,16 @@ class LxcEngine(DeployEngine):
         children = [self._child(first) for first in nodes]
         self.deployment.each(
             lambda first: self._deploy_first(children[first.number], first), nodes)
-        self._clone(containers, firsts, clones, nodes, children)
+        failures = self._clone(containers, firsts, clones, nodes, children)
         with self.deployment.step("wait until their SSH servers answer"):
             nodes = self._nodes(containers, self._rows())
         self.deployment.record_servers([node.server for node in nodes])
         self._bring_up(nodes)
+        if failures:
+            raise _partly(failures, len(clones), self.compute_hosts()) \
+                from next(iter(failures.values()))
         if not self.deployment.handed:
+            self._tell_of_outsiders(children[0])
             self.settled()
         return dict(children[0].result())
 
@@ -72,9 +77,10 @@ class LxcEngine(DeployEngine):
         return "-".join(part for part in (prefix, where, f"{number:03d}") if part)
 
     def _rows(self) -> list[Resource]:
-        """All containers, each host's first one before its clones."""
+        """All containers that are made, each host's first one before its clones."""
         ledger = self.deployment.ledger
-        rows = [*ledger.alive(CONTAINER), *ledger.alive(CLONE)]
+        rows = [row for kind in (CONTAINER, CLONE) for row in ledger.alive(kind)
+                if row.state is ResourceState.LIVE]
         return sorted(rows, key=lambda row: (row.facts["place"], row.facts["number"]))
 
     def _nodes(self, containers: Containers, rows: Sequence[Resource]) -> list[Node]:
@@ -95,8 +101,8 @@ class LxcEngine(DeployEngine):
     def _clone(
         self, containers: Containers, firsts: Sequence[Spot], clones: Sequence[Spot],
         nodes: Sequence[Node], children: Sequence[Deployment],
-    ) -> None:
-        """All containers run at its end."""
+    ) -> dict[str, Exception]:
+        """All containers run at its end, but for the clones that it returns with their errors."""
         seeds = Seeds(self.deployment)
         with self.deployment.step("make the first containers ready to be cloned"):
             sources = seeds.prepare([
@@ -105,9 +111,29 @@ class LxcEngine(DeployEngine):
                 for first, node, child in zip(firsts, nodes, children, strict=True)
             ])
         with self.deployment.step(f"make {len(clones)} clones"):
-            containers.make(clones, sources=sources)
+            failures = self._make_clones(containers, clones, sources)
             containers.make(
                 [spot for spot in firsts if not seeds.runs(sources[spot.place.number])])
+        return failures
+
+    def _make_clones(
+        self, containers: Containers, clones: Sequence[Spot], sources: Mapping[int, Resource]
+    ) -> dict[str, Exception]:
+        """One of many that fails must not keep the others from being a part of the cloud."""
+        failures: dict[str, Exception] = {}
+
+        def make(spot: Spot) -> None:
+            try:
+                containers.make([spot], sources=sources)
+            except Cancelled:
+                raise
+            except Exception as error:
+                name = self.deployment.ledger.name(spot.label)
+                self.deployment.note(f"{name} failed: {error}", spot.place.host, warning=True)
+                failures[name] = error
+
+        self.deployment.each(make, clones)
+        return failures
 
     def _bring_up(self, nodes: Sequence[Node]) -> None:
         path, each = self.config.get("start_script"), self.deployment.each
@@ -118,6 +144,15 @@ class LxcEngine(DeployEngine):
                 each(lambda node: run_start_script(self.deployment, text, node), nodes)
         with self.deployment.step("wait until the services run in each container"):
             each(lambda node: wait_for_services(self.deployment.ssh(node.server)), nodes)
+
+    def _tell_of_outsiders(self, first: Deployment) -> None:
+        """Computes of a cloud that is no deployment of ours: nobody admits them."""
+        hosts = [] if first.result().get("admin") else self.compute_hosts()
+        if hosts:
+            self.deployment.note(
+                f"{len(hosts)} computes belong to a cloud elsewhere, and nobody has looked "
+                "whether they are up: run 'nova-manage cell_v2 discover_hosts' on its controller, "
+                "then 'openstack hypervisor list' has them", warning=True)
 
     # What outer engines ask
 
@@ -157,3 +192,13 @@ class LxcEngine(DeployEngine):
 def _renamed(host: str, first: str, name: str) -> str:
     """The name of a clone's compute: an engine may add to the host name (DevStack's fakes)."""
     return host.replace(first, name) if first in host else name
+
+
+def _partly(
+    failures: Mapping[str, Exception], clones: int, hosts: Sequence[str]
+) -> PartlyDeployed:
+    return PartlyDeployed(
+        f"{len(failures)} of {clones} clones failed: {', '.join(sorted(failures))}",
+        "\n".join(f"{name}: {error}" for name, error in sorted(failures.items())),
+        "mend what is named, then 'rdeploy resume': it makes only these again", hosts,
+    )

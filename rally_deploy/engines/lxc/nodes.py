@@ -18,6 +18,8 @@ _MB = 1_000_000
 
 #: A fact of a first container: memory that was available on its host before the clones.
 _BEFORE = "available_before"
+#: Another: what it used of it itself, once it was deployed.
+_OWN = "memory"
 
 
 @dataclass(frozen=True)
@@ -70,20 +72,39 @@ class Seeds:
         }
         if "seed" not in row.facts:
             with self._deployment.step("stop it", server):
+                own = sum(lxc_seed.measure_memory(shell, [row.name]).anonymous)
                 lxc_seed.plant(
                     self._deployment.ssh(server), first.script, row.name, row.facts["address"])
                 lxc.stop(shell, row.name, _STOP_TIMEOUT_S)
                 how = lxc_seed.freeze(shell, row.name, bool(first.script))
-                row = self._deployment.ledger.update(row, {"seed": how})
+                row = self._deployment.ledger.update(row, {"seed": how, _OWN: own})
         elif not self.runs(row) and first.clones - live:
             # A run before this one has started it; what is copied must not change meanwhile.
             lxc.stop(shell, row.name, _STOP_TIMEOUT_S)
+        available = lxc_seed.measure_memory(shell).available
+        _require_memory(row, first.clones, live, available)
         if not first.clones & live:
-            available = lxc_seed.measure_memory(shell).available
             row = self._deployment.ledger.update(row, {_BEFORE: available})
         if self.runs(row):
             lxc.start(shell, row.name)
         return row
+
+
+def _require_memory(
+    first: Resource, wanted: frozenset[str], live: set[str], available: int
+) -> None:
+    """HostError if the clones that lack cannot fit; what they share with others is not counted."""
+    own, lack = first.facts.get(_OWN, 0), len(wanted - live)
+    if lack * own > available:
+        room = available // own + len(wanted & live) + 1
+        raise HostError(
+            host_of(first),
+            f"{lack} clones need {lack * own / _MB:.0f} MB of memory, "
+            f"{available / _MB:.0f} MB are available",
+            f"the first container has taken {own / _MB:.0f} MB of its own",
+            "free some memory, then 'rdeploy resume'; or destroy it, and create it again with "
+            f"fewer nodes per server (at most {room} have room)",
+        )
 
 
 def run_start_script(deployment: Deployment, text: str, node: Node) -> None:

@@ -25,7 +25,7 @@ SCHEMA: Mapping[str, Any] = {
                            "that container",
         },
         "containers_per_host": {
-            "type": "integer", "minimum": 1, "maximum": 4000, "x-alias": ["nodes_per_server"],
+            "type": "integer", "minimum": 1, "maximum": 1000, "x-alias": ["nodes_per_server"],
             "description": "how many containers on each host: the first one and its clones",
         },
         "container_name": {

@@ -11,7 +11,13 @@ from rally_deploy.config import substitute
 from rally_deploy.deployment import Deployment
 from rally_deploy.engines.base import DeployEngine
 from rally_deploy.engines.multihost import handed, schema
-from rally_deploy.errors import Cancelled, CloudBroken, LeftOver, RallyDeployError
+from rally_deploy.errors import (
+    Cancelled,
+    CloudBroken,
+    LeftOver,
+    PartlyDeployed,
+    RallyDeployError,
+)
 from rally_deploy.model import State
 
 CONTROLLER = "controller"
@@ -97,8 +103,9 @@ class MultihostEngine(DeployEngine):
             except Cancelled:
                 raise
             except Exception as error:
-                # Whatever one node meets, the others are to be finished.
-                return Outcome(error=error)
+                # Whatever one node meets, the others are to be finished, and its own machines too.
+                hosts = error.hosts if isinstance(error, PartlyDeployed) else ()
+                return Outcome(list(hosts), error)
 
         try:
             found = self.deployment.each(deploy, configs, limit=len(configs))

@@ -90,5 +90,7 @@ def _machine_address(controller: Deployment, server: Server | None) -> str:
 
 
 def _certificate(admin: Mapping[str, Any]) -> str:
+    if admin.get("https_ca"):
+        return str(admin["https_ca"])
     path = Path(str(admin.get("https_cacert") or "")).expanduser()
     return path.read_text() if path.is_file() else ""

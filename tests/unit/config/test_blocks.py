@@ -182,7 +182,7 @@ def test_cloud_result_of_every_form_is_the_same(result):
             "auth_url": "http://h/v3", "username": "u", "password": "p", "project_name": "t",
             "user_domain_name": "Default", "project_domain_name": "Default", "domain_name": "",
             "region_name": "", "endpoint_type": "public", "https_insecure": False,
-            "https_cacert": "",
+            "https_cacert": "", "https_ca": "",
         },
         "users": [], "services": {},
     }

@@ -14,6 +14,7 @@ ADMIN = {"username": "a", "password": "pass-a", "tenant_name": "t"}
 EXPECTED = {
     **PLACE, "username": "a", "password": "pass-a", "project_name": "t",
     "user_domain_name": "Default", "project_domain_name": "Default", "domain_name": "",
+    "https_ca": "",
 }
 FORMS = {
     "flat": {"type": "ExistingCloud", **PLACE, "admin": ADMIN},

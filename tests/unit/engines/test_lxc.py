@@ -5,7 +5,13 @@ import pytest
 from rally_deploy import config as configs
 from rally_deploy.config import Document
 from rally_deploy.engines.lxc import LxcEngine
-from rally_deploy.errors import CloudBroken, ConfigError, EachFailed, HostError
+from rally_deploy.errors import (
+    CloudBroken,
+    ConfigError,
+    EachFailed,
+    HostError,
+    PartlyDeployed,
+)
 from rally_deploy.hosts.lxc_seed import FOLDER
 from rally_deploy.model import State
 from rally_deploy.testing.contract import EngineContract, open_deployer, open_deployment
@@ -38,6 +44,14 @@ class Inner(FakeEngine):
         return {"controller_ip": "of the first"}
 
 
+class Outsiders(Inner):
+    """Computes of a cloud that is no deployment of ours."""
+
+    def deploy(self):
+        super().deploy()
+        return {"admin": None, "users": [], "services": {}}
+
+
 def block_on(hosts, world, **keys):
     return {
         "type": "LxcEngine", "container_name": "compute", "nodes_per_server": 3,
@@ -56,7 +70,8 @@ def hosts():
 def deployer(tmp_path, recorder, hosts):
     (tmp_path / "store").mkdir()
     with open_deployer(
-        tmp_path / "store", LxcEngine, Inner, GivenHosts, watcher=recorder, shells=lambda: hosts
+        tmp_path / "store", LxcEngine, Inner, Outsiders, GivenHosts, watcher=recorder,
+        shells=lambda: hosts,
     ) as deployer:
         yield deployer
 
@@ -233,6 +248,28 @@ def test_clone_that_is_no_node_of_its_own_is_told(made, hosts):
     assert "sed: no such file" in caught.value.details
 
 
+@pytest.mark.parametrize("seed", ["overlay", "copy"])
+def test_clone_that_does_not_start_keeps_no_other_from_being_used(made, hosts, recorder, seed):
+    hosts.seed = seed
+    deployment = made(REMOTE[:1])
+    short = deployment.record.short
+    first, good, lost = (f"rd-{short}-compute-10-1-1-0-00{n}" for n in range(3))
+    hosts.refused[lost, "start"] = 70, "no such cgroup"
+    with pytest.raises(PartlyDeployed, match=f"1 of 2 clones failed: {lost}") as caught:
+        deployment.deploy()
+    assert caught.value.hosts == (f"{first}1", f"{good}1")
+    assert "no such cgroup" in caught.value.details
+    assert any(lost in e.title for e in recorder.events if str(e.kind) == "warning")
+    assert hosts.running["one"] == {first, good}
+    waited = [label for label, what, _ in hosts.commands if what == "wait_for_services"]
+    assert sorted(waited) == [first, good]
+    hosts.refused.clear()
+    hosts.commands.clear()
+    deployment.deploy()
+    assert [args[0] for _, what, args in hosts.commands if what == "make"] == [lost]
+    assert hosts.running["one"] == {first, good, lost}
+
+
 def test_forwarded_ports_of_the_host_lead_to_all_containers_and_go_with_them(made, hosts):
     deployment = made(REMOTE[:1], forward_ssh=True)
     deployment.deploy()
@@ -247,6 +284,49 @@ def test_memory_per_node_is_told_once(made, recorder):
     notes = [e.title for e in recorder.events if "memory" in e.title]
     assert notes == ["memory per node: 101 MB of its own (100 to 102), "
                      "120 MB less available on the host; 6 nodes"]
+
+
+def test_clones_without_room_in_memory_are_refused_before_the_first_and_resume_goes_on(
+    made, hosts
+):
+    hosts.memory = 199_000_000
+    deployment = made(REMOTE[:1])
+    with pytest.raises(HostError, match="2 clones need 200 MB of memory, 199 MB are") as caught:
+        deployment.deploy()
+    assert "at most 2 have room" in caught.value.remedy
+    assert names(hosts, "one") == ["compute-10-1-1-0-000"]
+    hosts.memory = 8_000_000_000
+    deployment.deploy()
+    assert len(hosts.running["one"]) == 3
+
+
+def test_resume_counts_only_the_clones_that_lack(made, hosts):
+    deployment = made(REMOTE[:1])
+    sick = f"rd-{deployment.record.short}-compute-10-1-1-0-001"
+    hosts.refused[sick, "wait_for_services"] = 70, "nova-compute.service failed"
+    with pytest.raises(EachFailed, match="1 of 3 failed"):
+        deployment.deploy()
+    hosts.refused.clear()
+    hosts.memory = 400_000_000  # 40 MB are left beside the three
+    deployment.deploy()
+    assert len(hosts.running["one"]) == 3
+
+
+@pytest.mark.parametrize(("engine", "told"), [("Outsiders", 1), ("Inner", 0)])
+def test_computes_of_a_cloud_elsewhere_are_told_of_with_what_to_run_there(
+    made, recorder, tmp_path, engine, told
+):
+    made(REMOTE[:1], engine={"name": engine, "world": str(tmp_path / "world")}).deploy()
+    notes = [e.title for e in recorder.events if "discover_hosts" in e.title]
+    assert len(notes) == told
+    assert all(note.startswith("3 computes belong to a cloud elsewhere") for note in notes)
+
+
+def test_computes_of_a_controller_of_ours_are_left_to_it(made, recorder, tmp_path):
+    block = block_on(REMOTE[:1], tmp_path / "world")
+    block["engine"]["name"] = "Outsiders"
+    made().child("node", block, handed={"controller_ip": "10.9.9.9"}).deploy()
+    assert not [e.title for e in recorder.events if "discover_hosts" in e.title]
 
 
 def test_hosts_of_ours_go_before_the_nested_deployments_on_them(deployer, hosts, tmp_path):

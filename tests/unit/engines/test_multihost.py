@@ -8,7 +8,14 @@ import pytest
 from rally_deploy import config as configs
 from rally_deploy.engines.multihost import MultihostEngine
 from rally_deploy.engines.multihost.schema import HANDED_ON
-from rally_deploy.errors import Cancelled, CloudBroken, ConfigError, LeftOver, RallyDeployError
+from rally_deploy.errors import (
+    Cancelled,
+    CloudBroken,
+    ConfigError,
+    LeftOver,
+    PartlyDeployed,
+    RallyDeployError,
+)
 from rally_deploy.model import State
 from rally_deploy.plugins import Registry
 from rally_deploy.testing.contract import (
@@ -217,6 +224,21 @@ def test_failing_node_does_not_take_the_others_with_it(rig):
     assert len(deployment.servers()) == 4
 
 
+def test_machines_of_a_partly_deployed_node_are_admitted_and_it_is_named(rig):
+    def deploy(engine):
+        if engine.deployment.name.endswith("node-0"):
+            raise PartlyDeployed("1 of 2 clones failed: c2", "no such cgroup", "", ["c0", "c1"])
+
+    rig.hooks["deploy"] = deploy
+    deployment = rig.create(rig.block())
+    with pytest.raises(RallyDeployError) as error:
+        deployment.deploy()
+    assert error.value.brief == "1 of 1 node failed: node-0"
+    assert "1 of 2 clones failed: c2" in error.value.details
+    assert {"c0-is-known", "c1-is-known"} <= set(rig.world.names())
+    assert children(deployment)["node-0"].state is State.FAILED
+
+
 def test_failing_node_beside_one_that_stays_down_both_are_named(rig):
     bad = rig.folder / "bad"
     bad.touch()
@@ -357,7 +379,7 @@ def test_computes_of_one_name_are_named_before_any_is_admitted(rig):
 
 def test_existing_cloud_as_controller_tells_its_address_and_its_admin(rig):
     cloud = {"type": "ExistingCloud", "auth_url": "http://cloud.example.net:5000/v3",
-             "admin": {"username": "admin", "password": "its-password", "tenant_name": "admin"}}
+             "admin": {"username": "admin", "password": "its-password", "domain_name": "Default"}}
     deployment = rig.create(
         rig.block(note="{controller_ip} {controller_auth_url} {controller_host}"),
         controller=cloud)
@@ -367,6 +389,9 @@ def test_existing_cloud_as_controller_tells_its_address_and_its_admin(rig):
         "cloud.example.net http://cloud.example.net:5000/v3 cloud.example.net")
     assert node.handed["controller_admin_password"] == "its-password"
     assert "controller_rabbit_password" not in node.handed
+    # With a project it would be asked.
+    assert any("nobody has looked whether 1 computes are up" in e.title
+               for e in rig.watcher.events)
 
 
 def problems(config, *plugins):

@@ -80,6 +80,12 @@ def test_certificate_is_told_as_text_and_its_absence_as_nothing(controller, tmp_
     assert handed.values_of(controller)["controller_ca"] == "-----BEGIN CERTIFICATE-----\n"
 
 
+def test_certificate_that_is_kept_as_text_is_told_as_it_is(controller):
+    controller._work.store.credentials.replace(
+        controller.uuid, {"admin": {**ADMIN, "https_ca": "-----BEGIN"}})
+    assert handed.values_of(controller)["controller_ca"] == "-----BEGIN"
+
+
 def test_password_of_the_admin_is_told_if_the_engine_does_not(controller):
     controller.record_servers([Server("192.0.2.5", name="ctl")])
     assert handed.values_of(controller)["controller_admin_password"] == "adm1n-pass"

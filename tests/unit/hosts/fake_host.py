@@ -22,10 +22,11 @@ class Hosts:
         self.lxc_version, self.uid = lxc_version, uid
         self.things = {}  # host's label -> names of what exists there
         self.commands = []  # (host's label, what, arguments)
-        self.refused = {}  # what -> (status, stderr)
+        self.refused = {}  # what, or (host's label or first argument, what) -> (status, stderr)
         self.images = set()
         self.running = {}  # host's label -> names of the containers that run
         self.seed = "overlay"  # how clones can be made
+        self.memory = 8_000_000_000  # of a host, in bytes; a container takes 120 MB of it
         self.files = {}  # (server's label, path) -> content
         self.lock = threading.Lock()
 
@@ -54,7 +55,8 @@ class FakeHost(Shell):
             what, arguments = "install", [w for w in words if w in self.hosts.missing]
         else:
             what, arguments = words[0], words[1:]
-        refused = self.hosts.refused.get((self.server.label, what), self.hosts.refused.get(what))
+        asked = [(self.server.label, what), *((a, what) for a in arguments[:1]), what]
+        refused = next((self.hosts.refused[w] for w in asked if w in self.hosts.refused), None)
         with self.hosts.lock:
             self.hosts.commands.append((self.server.label, what, arguments))
             if refused:
@@ -116,7 +118,7 @@ class FakeHost(Shell):
 
     def do_memory(self, *names):
         sizes = "".join(f"anonymous {100 + n}000000\n" for n, _ in enumerate(names))
-        return sizes + f"available {8_000_000_000 - 120_000_000 * len(self.running)}"
+        return sizes + f"available {self.hosts.memory - 120_000_000 * len(self.running)}"
 
     def do_list_services(self, path):
         pass

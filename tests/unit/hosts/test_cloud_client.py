@@ -1,10 +1,6 @@
 """The client against a small cloud on the loopback that keeps what it is told."""
 
-import json
 import threading
-import uuid
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -15,86 +11,7 @@ from rally_deploy.hosts.remote_cloud import RemoteCloud
 from rally_deploy.model import Server
 from rally_deploy.ssh.base import NoObserver
 from rally_deploy.ssh.local import LocalShell
-
-PASSWORD = "S3cret-admin"
-
-
-class FakeCloud(ThreadingHTTPServer):
-    """Collections at any path: POST adds, GET lists or shows, DELETE removes."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Requests)
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        self.things, self.asked, self.broken, self.uploads = {}, [], [], {}
-
-    def count(self, method, path):
-        return sum(1 for m, p in self.asked if m == method and p == path)
-
-
-class Requests(BaseHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-    def answer(self, status, body=None, **headers):
-        data = json.dumps(body or {}).encode()
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def do(self):
-        cloud, split = self.server, urlsplit(self.path)
-        path = split.path
-        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        cloud.asked.append((self.command, path))
-        if cloud.broken:
-            return self.answer(cloud.broken.pop(0), {"error": "not yet"})
-        if path.endswith("/auth/tokens"):
-            return self.login(json.loads(raw))
-        if path.endswith("/file"):
-            cloud.uploads[path] = raw
-            cloud.things["/v2/images"][path.split("/")[3]]["status"] = "active"
-            return self.answer(204)
-        folder, _, last = path.rpartition("/")
-        things = cloud.things.setdefault(path, {})
-        if self.command == "POST":
-            body = json.loads(raw)
-            key, wanted = next(iter(body.items())) if len(body) == 1 else (None, body)
-            made = {"id": uuid.uuid4().hex, "status": "queued", **wanted}
-            things[made["id"]] = made
-            return self.answer(201, {key: made} if key else made)
-        inside = cloud.things.get(folder, {})
-        if self.command == "GET" and last in inside:
-            return self.answer(200, inside[last])
-        if self.command == "GET":
-            wanted = {k: v[0] for k, v in parse_qs(split.query).items()}
-            found = [t for t in things.values() if all(t.get(k) == v for k, v in wanted.items())]
-            return self.answer(200, {last.replace("-", "_"): found})
-        if last not in inside:
-            return self.answer(404, {"error": "no such thing"})
-        if self.command == "DELETE":
-            del inside[last]
-        else:
-            inside[last].update(next(iter(json.loads(raw).values())))
-        return self.answer(204)
-
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do
-
-    def login(self, body):
-        given = body["auth"]["identity"]["password"]["user"]["password"]
-        if given != PASSWORD:
-            return self.answer(401, {"error": "unauthorized"})
-        url = self.server.url
-        catalog = [
-            {"type": kind, "endpoints": [{"interface": "public", "region": "R", "url": url}]}
-            for kind in ("image", "compute", "network")
-        ]
-        token = {"token": {"project": {"id": "p1"}, "catalog": catalog}}
-        return self.answer(201, token, X_Subject_Token="t1")
+from tests.unit.hosts.http_cloud import PASSWORD, FakeCloud
 
 
 @pytest.fixture
@@ -239,3 +156,31 @@ def test_remedy_of_a_failed_call_says_where_the_logs_are(shell, login, options, 
     with pytest.raises(CloudBroken) as caught:
         remote.call("token")
     assert f"{where} on the controller" in caught.value.remedy
+
+
+def test_guests_tell_what_an_image_needs_and_a_flavor_gives(cloud, server):
+    def image(name, size, **more):
+        return {"name": name, "status": "active", "size": size, "container_format": "bare",
+                "min_ram": 0, "min_disk": 0, **more}
+
+    server.things["/v2/images"] = dict(enumerate([
+        image("big", (1 << 30) + 1), image("small", 5, min_ram=64, min_disk=2),
+        image("packed", 9, virtual_size=3 << 30), image("kernel", 1, container_format="aki"),
+    ]))
+    for name, ram in (("m2", 512), ("m1", 64)):
+        cloud.ensure_flavor(name, ram, 1, 1)
+    server.things["/flavors/detail"] = server.things["/flavors"]
+    found = cloud.guests()
+    assert found["images"] == [
+        {"name": "small", "ram": 64, "disk": 2}, {"name": "packed", "ram": 0, "disk": 3},
+        {"name": "big", "ram": 0, "disk": 2},
+    ]
+    assert found["flavors"] == [
+        {"name": "m1", "ram": 64, "disk": 1}, {"name": "m2", "ram": 512, "disk": 1}]
+
+
+def test_catalog_that_is_asked_for_once_fails_at_the_first_refusal(cloud, server):
+    server.broken = [503] * 9
+    with pytest.raises(CallFailed, match="503"):
+        cloud.catalog(tries=1)
+    assert server.count("POST", "/v3/auth/tokens") == 1

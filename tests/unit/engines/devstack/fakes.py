@@ -1,6 +1,12 @@
 """What a server says of itself, shells for all servers, and a cloud that answers calls."""
 
+import ast
+import json
+
 from rally_deploy.errors import CloudBroken
+from rally_deploy.ssh import remote_scripts
+from rally_deploy.ssh.base import Result
+from tests.unit.engines.fake_shell import FakeShell
 
 LOOK = {
     "uid": "0", "hostname": "ctl", "systemd": "yes", "packages": "apt-get",
@@ -40,3 +46,42 @@ class FakeCloud:
         if isinstance(answer, CloudBroken):
             raise answer
         return answer
+
+
+class StackedShell(FakeShell):
+    """A server whose stack.sh has ended well, and the cloud that its calls go to.
+
+    :param written: what DevStack has written on it.
+    :param looks: what it says of itself when it is looked at.
+    """
+
+    def __init__(self, server, written, cloud=None, **looks):
+        super().__init__({
+            "say uid": look(**{"addresses": server.host, "source": server.host, **looks}),
+            "part stackenv": written, remote_scripts.STATUS.strip(): "ended 0\n",
+            'echo "since=': "since=2026-11-21 16:00:00\n", "date +%s": "1000\n", "": "",
+        }, server)
+        self.cloud = cloud
+
+    def execute(self, command, stdin, timeout_s, quiet):
+        if not command.startswith("python3"):
+            return super().execute(command, stdin, timeout_s, quiet)
+        text = stdin.decode().splitlines()[-1].removeprefix("sys.exit(main(").removesuffix("))")
+        results, failure = [], None
+        for call in json.loads(ast.literal_eval(text))["calls"]:
+            try:
+                results.append(self.cloud.call(call["name"], **call["arguments"]))
+            except CloudBroken as error:
+                failure = {"call": call["name"], "status": 0, "text": error.details}
+        answer = json.dumps({"results": results, "failure": failure})
+        return Result(command, 0, answer, "", 0.0)
+
+
+class ServerShells(FakeShells):
+    """A shell of its own for each server: ``shells`` by the servers' addresses."""
+
+    def __init__(self, *shells):
+        self.shells = {shell.server.host: shell for shell in shells}
+
+    def get(self, server, observer, host_keys):
+        return self.shells[server.host].observed_by(observer)

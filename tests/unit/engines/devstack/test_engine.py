@@ -1,5 +1,6 @@
 """DevstackEngine without a server: what it looks at, writes, reads and decides."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -288,7 +289,10 @@ class TestAdmit:
 class TestProof:
     CATALOG = dict.fromkeys(("compute", "image", "network", "identity"), "http://192.0.2.10")
     UP = [{"name": "nova-compute", "host": "c1", "up": True, "seen": 1.0}]
-    GUESTS = {"images": ["small", "big"], "flavors": ["m1.tiny"], "networks": ["x", "private"]}
+    GUESTS = {
+        "images": [{"name": "small", "ram": 0, "disk": 1}, {"name": "big", "ram": 512, "disk": 9}],
+        "flavors": [{"name": "m1.tiny", "ram": 512, "disk": 1}], "networks": ["x", "private"],
+    }
 
     def cloud(self, **answers):
         return FakeCloud(**{
@@ -312,7 +316,24 @@ class TestProof:
                            wait_active={"status": "ACTIVE", "addresses": [], "fault": ""})
         assert self.booted(deployer, cloud)[0]["network"] == ""
 
+    @pytest.mark.parametrize(("image", "flavor"), [
+        ({"ram": 0, "disk": 1}, "nano"), ({"ram": 600, "disk": 1}, "large"),
+        ({"ram": 0, "disk": 2}, "open"), ({"ram": 300, "disk": 30}, "open"),
+    ])
+    def test_smallest_flavor_that_fits_the_image_is_taken(self, deployer, image, flavor):
+        flavors = [{"name": "nano", "ram": 64, "disk": 1}, {"name": "open", "ram": 512, "disk": 0},
+                   {"name": "large", "ram": 1024, "disk": 20}]
+        cloud = self.cloud(guests={
+            "images": [{"name": "i", **image}], "flavors": flavors, "networks": ["private"]})
+        assert self.booted(deployer, cloud)[0]["flavor"] == flavor
+
+    def test_larger_image_is_taken_if_none_fits_the_smallest(self, deployer):
+        greedy = {"name": "greedy", "ram": 4096, "disk": 1}
+        cloud = self.cloud(guests={**self.GUESTS, "images": [greedy, *self.GUESTS["images"]]})
+        assert self.booted(deployer, cloud)[0]["image"] == "small"
+
     @pytest.mark.parametrize("answers", [
+        {"guests": {**GUESTS, "images": [{"name": "huge", "ram": 9999, "disk": 1}]}},
         {"services_up": []}, {"catalog": {"identity": "http://192.0.2.10"}},
         {"guests": {"images": [], "flavors": [], "networks": []}},
     ])
@@ -413,6 +434,44 @@ class TestCloneScript:
         assert "1111-1111" not in made
         self.run(root, "first", "second", "10.0.0.2", "10.0.0.3")
         assert (state / "compute_id").read_text() == made
+
+    @pytest.fixture
+    def chassis(self, root, monkeypatch):
+        """Open vSwitch's folder, with an ovsdb-tool that keeps what it is told in ``asked``."""
+        folder, tool = root / "etc/openvswitch", root / "bin/ovsdb-tool"
+        for made in (folder, tool.parent):
+            made.mkdir()
+        (folder / "conf.db").write_text('["map",[["ovn-encap-ip","10.0.0.2"]]]')
+        (folder / "system-id.conf").write_text("11111111-1111-1111-1111-111111111111")
+        tool.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{root}/asked\n'
+                        f'cat {root}/answer 2>/dev/null || echo "[{{}}]"\n')
+        tool.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+        return folder
+
+    def test_ovn_chassis_gets_its_own_tunnel_address_name_and_id(self, root, chassis):
+        self.run(root, "first", "second", "10.0.0.2", "10.0.0.3")
+        what, database, *rest = (root / "asked").read_text().splitlines()
+        assert (what, database) == ("transact", str(chassis / "conf.db"))
+        _, operation = json.loads("".join(rest))
+        assert (operation["op"], operation["where"]) == ("mutate", [])
+        delete, insert = operation["mutations"]
+        assert set(delete[2][1]) == {"ovn-encap-ip", "hostname", "system-id"}
+        own = dict(insert[2][1])
+        assert own == {"ovn-encap-ip": "10.0.0.3", "hostname": "second",
+                       "system-id": (chassis / "system-id.conf").read_text().strip()}
+        assert "1111-1111" not in own["system-id"]
+
+    def test_ovn_chassis_that_cannot_be_changed_keeps_the_clone_from_starting(
+            self, root, chassis):
+        (root / "answer").write_text('[{"error":"constraint violation"}]')
+        with pytest.raises(subprocess.CalledProcessError):
+            self.run(root, "first", "second", "10.0.0.2", "10.0.0.3")
+
+    def test_open_vswitch_without_ovn_is_left_as_it_is(self, root, chassis):
+        (chassis / "conf.db").write_text("{}")
+        self.run(root, "first", "second", "10.0.0.2", "10.0.0.3")
+        assert not (root / "asked").exists()
 
 
 def contents(root):
