@@ -39,7 +39,7 @@ class Machines:
     def refuse_foreign(self, kind: str, names: set[str]) -> None:
         """Raise ResourceConflict if things of these names are there before we made any."""
         for thing in self._cloud.listed(LISTS[kind]):
-            if thing.name in names and not _is_gone(thing):
+            if thing.name in names and not is_gone(thing):
                 raise _conflict(kind, thing)
 
     def find(self, row: Resource) -> Any:
@@ -62,7 +62,7 @@ class Machines:
             return _id(thing) == known or thing.name == row.name and (
                 not marked or mark_of(thing) == self._deployment.uuid)
 
-        found = [t for t in self._cloud.listed(LISTS[row.kind]) if not _is_gone(t) and ours(t)]
+        found = [t for t in self._cloud.listed(LISTS[row.kind]) if not is_gone(t) and ours(t)]
         return sorted(found, key=lambda thing: _id(thing) != known)
 
     def _again(self, row: Resource, thing: Any) -> Any:
@@ -232,7 +232,7 @@ def _id(thing: Any) -> str:
     return str(getattr(thing, "id", thing.name))
 
 
-def _is_gone(thing: Any) -> bool:
+def is_gone(thing: Any) -> bool:
     """A deleted thing may stay in a listing for a while."""
     return state_of(thing) in ("terminated", "deleted", "deleting")
 

@@ -29,12 +29,16 @@ from rally_deploy.ssh import keys
 
 if TYPE_CHECKING:
     from rally_deploy.deployment import Deployment
+    from rally_deploy.hosts.tagged import Tagged
 
 #: How many calls there are at the same time, of which each has a driver of its own.
 _WIDTH = 8
 _POLL_S = 3.0
 
 _PLACE = "libcloud_place"
+
+#: How long a look at what is left on a cloud tries again.
+_LOOK_S = 30.0
 
 #: What was recorded so long ago and is not listed does not come up any more.
 _ON_ITS_WAY = timedelta(hours=1)
@@ -107,6 +111,15 @@ class LibcloudProvider(ServerProvider):
         left = next((node.name for node in nodes if node.key == place.key), "")
         if left:
             raise LeftOver(f"it is taken until {left} is removed")
+
+    def place(self) -> str:
+        return drivers.place(self.config["driver"], self.config["driver_args"])
+
+    def tagged(self) -> list[Tagged]:
+        from rally_deploy.serverprovider.libcloud.tagged import list_tagged
+
+        # A cloud that is away is told soon.
+        return list_tagged(Cloud(self.deployment, self.config, _LOOK_S))
 
     def _begin(self) -> None:
         """A create or a destroy starts; what a killed one has sent comes up soon."""

@@ -41,20 +41,25 @@ def cloud(tmp_path):
 
 
 @pytest.fixture
-def provided(tmp_path, recorder, cloud, shells):
-    """Makes a LibcloudProvider of a new deployment; ``block`` is added to what every one has."""
+def libcloud_deployer(tmp_path, recorder, shells):
     (tmp_path / "provided").mkdir()
     with open_deployer(
         tmp_path / "provided", LibcloudProvider, watcher=recorder, shells=lambda: shells
     ) as deployer:
+        yield deployer
 
-        def make(**keys):
-            block = {
-                "type": "LibcloudProvider", "driver": "marked", "image": "ubuntu-24.04",
-                "driver_args": {"creds": str(cloud.folder)}, **keys,
-            }
-            entity = open_deployment(
-                deployer, {"type": "FakeEngine", "world": str(tmp_path), "provider": block})
-            return entity, entity.provider(block)
 
-        yield make
+@pytest.fixture
+def provided(tmp_path, cloud, libcloud_deployer):
+    """Makes a LibcloudProvider of a new deployment; ``keys`` are added to what every one has."""
+
+    def make(**keys):
+        block = {
+            "type": "LibcloudProvider", "driver": "marked", "image": "ubuntu-24.04",
+            "driver_args": {"creds": str(cloud.folder)}, **keys,
+        }
+        entity = open_deployment(
+            libcloud_deployer, {"type": "FakeEngine", "world": str(tmp_path), "provider": block})
+        return entity, entity.provider(block)
+
+    return make
