@@ -106,9 +106,9 @@ class Cloud:
         """What a look finds; after so many seconds, what it does not find is not there."""
         end = time.monotonic() + settle_s
 
-        def found() -> tuple[T] | None:
+        def found() -> list[T]:
             seen = look()
-            return (seen,) if seen or time.monotonic() >= end else None
+            return [seen] if seen or time.monotonic() >= end else []
 
         return self._deployment.wait(
             found, math.inf, "the cloud settles", interval_s=min(1.0, settle_s / 4))[0]
