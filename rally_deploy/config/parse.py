@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from rally_deploy.config.dns_section import with_dns
 from rally_deploy.config.document import MAX_BYTES, Document, Text
 from rally_deploy.config.json_text import JsonReader
 from rally_deploy.config.sections import with_sections
@@ -53,7 +54,7 @@ def parse(
         document = JsonReader(text, source).document()
     else:
         document = read_yaml(text, source)
-    return with_sections(with_variables(document, variables or {}))
+    return with_dns(with_sections(with_variables(document, variables or {})))
 
 
 def _is_json(text: str, source: str) -> bool:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _MOST = 63
 _ALGORITHMS = ("hmac-sha256", "hmac-sha512", "hmac-sha384", "hmac-sha224", "hmac-sha1", "hmac-md5")
-_NAME = r"^[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?\Z"
+# Labels of 1 to 63 characters, 254 in all.
+_NAME = r"^(?!-)(?=.{1,254}\Z)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?\Z"
 
 #: The key ``dns`` of a provider's block.
 SCHEMA: Mapping[str, Any] = {
@@ -35,8 +36,8 @@ SCHEMA: Mapping[str, Any] = {
     "properties": {
         "nsupdate_url": {
             "type": "string", "pattern": r"^https?://[^\s/@]+", "x-empty-is-absent": True,
-            "description": "of nsupdate-web; it is asked with ?name=SHORT&ip=ADDRESS and cannot "
-                           "remove a record",
+            "description": "of nsupdate-web; it is asked with ?name=SHORT&ip=ADDRESS, cannot "
+                           "remove a record, and replaces one of that name whoever made it",
         },
         "server": {"type": "string", "pattern": r"^[^\s/@]+\Z", "x-empty-is-absent": True,
                    "description": "the zone's primary name server, by name or address"},

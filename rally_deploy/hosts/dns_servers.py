@@ -7,7 +7,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -116,11 +116,12 @@ class SignedUpdates(NameServer):
         return f"{label}.{self._zone}".rstrip(".")
 
     def publish(self, label: str, address: str, owner: str) -> None:
-        update = self._update()
-        update.absent(label)
-        update.add(label, self._ttl, _type(address), address)
-        update.add(label, self._ttl, "TXT", _text(owner))
-        code = self._send(update, label)
+        def change(update: UpdateMessage) -> None:
+            update.absent(label)
+            update.add(label, self._ttl, _type(address), address)
+            update.add(label, self._ttl, "TXT", _text(owner))
+
+        code = self._send(self._update(label, change), label)
         if code == "YXDOMAIN":
             raise ResourceConflict(
                 f"the name {self.full_name(label)} is in DNS already, and not ours",
@@ -130,23 +131,46 @@ class SignedUpdates(NameServer):
             raise self._refused(label, code)
 
     def remove(self, label: str, address: str, owner: str) -> None:
-        update = self._update()
-        update.present(label, "TXT", _text(owner))
-        update.delete(label, _type(address), address)
-        update.delete(label, "TXT", _text(owner))
+        import dns.exception
+
+        def change(update: UpdateMessage) -> None:
+            update.present(label, "TXT", _text(owner))
+            update.delete(label, _type(address), address)
+            update.delete(label, "TXT", _text(owner))
+
+        try:
+            update = self._update(label, change)
+        except NameServerFailed as error:
+            if isinstance(error.__cause__, dns.exception.DNSException):
+                return  # what DNS has no way to write was never published
+            raise
         code = self._send(update, label)
         if code in ("NXRRSET", "NXDOMAIN"):
             return  # whatever is there does not carry our mark
         if code != "NOERROR":
             raise self._refused(label, code)
 
-    def _update(self) -> UpdateMessage:
+    def _update(self, label: str, change: Callable[[UpdateMessage], None]) -> UpdateMessage:
+        """The message with this change, whole and signed once already: sending it cannot fail."""
         import dns.tsig
         import dns.update
 
-        name, secret = self._key
-        key = dns.tsig.Key(name, secret, self._algorithm)
-        return dns.update.UpdateMessage(self._zone, keyring=key)
+        # The one algorithm whose name in the protocol is not what people call it.
+        algorithm = dns.tsig.HMAC_MD5 if self._algorithm == "hmac-md5" else self._algorithm
+        try:
+            name, secret = self._key
+            key = dns.tsig.Key(name, secret, algorithm)
+            update = dns.update.UpdateMessage(self._zone, keyring=key)
+            change(update)
+            update.to_wire()
+        except Exception as error:
+            # dnspython raises what comes up in it: KeyError, binascii.Error, its own ...
+            raise NameServerFailed(
+                f"no update can be written for the name {self.full_name(label)}: "
+                f"{type(error).__name__}: {error}",
+                remedy="look at 'zone', 'key_name', 'key_secret' and 'key_algorithm'", unmade=True,
+            ) from error
+        return update
 
     def _send(self, update: UpdateMessage, label: str) -> str:
         """The answer's code in words."""

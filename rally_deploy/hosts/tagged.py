@@ -1,15 +1,20 @@
-"""What on a host carries the tag of a deployment: containers, interfaces, firewall rules ..."""
+"""What on a host carries the tag of a deployment: containers, interfaces, firewall rules ...
+
+What is in a cloud or on a hypervisor is told by its provider (``tagged``).
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from rally_deploy.ssh.base import STATE_DIR, Shell
 
 # Behind the tag of an interface, which has little room, its suffix follows at once.
 _TAG = re.compile(r"\brd-([0-9a-f]{8})(?![0-9a-z])|^rd([0-9a-f]{8})")
+
+_NAME = re.compile(r"rd-([0-9a-f]{8})-")
 
 # Every part may fail: a host without LXC has no containers. Nothing is changed.
 _LIST = """
@@ -22,7 +27,6 @@ for table in nat filter mangle; do
 done
 ls -1 /run 2>/dev/null | sed -n 's/^\\(.*\\)\\.dnsmasq\\.pid$/name service\\t\\1/p'
 find "$1" -mindepth 1 -maxdepth 2 -name 'rd-*' ! -name '*.lock' -printf 'files\\t%f\\n' 2>/dev/null
-virsh -q list --all --name 2>/dev/null | sed -n 's/^\\(..*\\)$/domain\\t\\1/p'
 :
 """
 
@@ -34,6 +38,13 @@ class Tagged:
     kind: str
     name: str
     tag: str  # the first 8 characters of a deployment's uuid
+
+
+def named(kind: str, name: str) -> Iterator[Tagged]:
+    """The thing of this name, if that is one that a deployment gives to what it makes."""
+    found = _NAME.match(name)
+    if found:
+        yield Tagged(kind, name, found.group(1))
 
 
 def list_tagged(shell: Shell) -> list[Tagged]:

@@ -13,6 +13,9 @@ import dns.query
 ZONE = "lab.example.net"
 KEY_NAME = "rdeploy-key"
 KEY_SECRET = "bm8gc2VjcmV0IG9mIGFueWJvZHksIGEgdGVzdCdzIGtleQ=="
+#: BIND knows a key of each algorithm, which is called as that; KEY_NAME is one more.
+ALGORITHMS = (
+    "hmac-md5", "hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512")
 
 _CONFIG = """
 options {{
@@ -27,11 +30,11 @@ options {{
     empty-zones-enable no;
 }};
 controls {{ }};
-key "{key}" {{ algorithm hmac-sha256; secret "{secret}"; }};
+{keys}
 zone "{zone}" {{
     type primary;
     file "{folder}/zone.db";
-    update-policy {{ grant {key} zonesub A AAAA TXT; }};
+    update-policy {{ {grants} }};
 }};
 """
 
@@ -50,8 +53,12 @@ class Bind:
         self.folder = folder
         folder.mkdir()
         self.port = free_port()
+        keys = {KEY_NAME: "hmac-sha256", **{name: name for name in ALGORITHMS}}
         (folder / "named.conf").write_text(_CONFIG.format(
-            folder=folder, port=self.port, key=KEY_NAME, secret=KEY_SECRET, zone=ZONE))
+            folder=folder, port=self.port, zone=ZONE,
+            keys="\n".join(f'key "{name}" {{ algorithm {algorithm}; secret "{KEY_SECRET}"; }};'
+                           for name, algorithm in keys.items()),
+            grants=" ".join(f"grant {name} zonesub A AAAA TXT;" for name in keys)))
         (folder / "zone.db").write_text(_ZONE_FILE.format(zone=ZONE))
         self._process = None
 

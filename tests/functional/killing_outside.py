@@ -12,15 +12,25 @@ from rally_deploy.testing.killing import outside_call
 
 
 class Answering(Shell):
-    """A server on which every command succeeds."""
+    """A server on which every command succeeds, unless ``answer`` of its shells raises."""
+
+    answer = None
 
     def execute(self, command, stdin, timeout_s, quiet):
+        if self.answer:
+            self.answer(self.server)
         return Result(command, 0, "", "", 0.0)
 
 
 class AnsweringShells:
+    """``answer``, if set, is called with a server before each of its commands succeeds."""
+
+    answer = None
+
     def get(self, server, observer, host_keys):
-        return Answering(server, observer)
+        shell = Answering(server, observer)
+        shell.answer = self.answer
+        return shell
 
     def close(self):
         pass
@@ -46,9 +56,11 @@ def main():
     try:
         from libcloud.common.base import Connection
 
+        from rally_deploy.serverprovider.libcloud.cloud import Cloud
         from tests.unit.serverprovider.libcloud import kept
         Connection.request = killing(Connection.request)
         kept.known()
+        Cloud.settle_s = 1.0  # the clouds of tests list at once what they have
     except ImportError:
         pass
     deployer._pool = AnsweringShells

@@ -10,7 +10,7 @@ from rally_deploy.hosts.dns import NamesInDns
 from rally_deploy.model import Server
 from rally_deploy.testing.contract import NoShells, open_deployer, open_deployment
 from rally_deploy.testing.fakes import plugin_path
-from tests.functional.bind_server import KEY_SECRET, ZONE, Bind, named
+from tests.functional.bind_server import ALGORITHMS, KEY_SECRET, ZONE, Bind, named
 from tests.functional.conftest import Rdeploy, need
 
 pytestmark = [pytest.mark.functional, pytest.mark.timeout(300)]
@@ -82,6 +82,15 @@ def test_names_are_there_after_create_and_gone_after_destroy(bind, place):
     assert bind.ask(f"rd-{short}-server-0.{ZONE}") == ["192.0.2.1"]
     assert bind.ask(f"rd-{short}-server-1.{ZONE}") == ["192.0.2.2"]
     assert place.warnings() == []
+    place.destroy()
+    assert bind.names() == FOREIGN
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_key_of_each_algorithm_publishes_and_removes_names(bind, place, algorithm):
+    place.create({**bind.block, "key_name": algorithm, "key_algorithm": algorithm}, amount=1)
+    assert place.warnings() == []
+    assert bind.ask(f"rd-{place.short()}-server-0.{ZONE}") == ["192.0.2.1"]
     place.destroy()
     assert bind.names() == FOREIGN
 

@@ -16,7 +16,7 @@ from rally_deploy.testing.contract import open_deployer, open_deployment
 from rally_deploy.testing.fakes import plugin_path
 from tests.functional.conftest import need
 from tests.functional.libvirt_rig import PASSWORD, Libvirtd, build_guest
-from tests.functional.sshd_hosts import sh, until
+from tests.functional.sshd_hosts import keygen, sh, until
 
 pytestmark = [
     pytest.mark.functional, pytest.mark.timeout(1200), pytest.mark.xdist_group("libvirt"),
@@ -252,6 +252,32 @@ def test_host_with_another_key_is_refused(rig, here):
         # It is the test's own sshd: the old key is forgotten, so that the clones can be removed.
         provider.config = {**provider.config, "connection": here.uri}
         provider.destroy_servers()
+
+
+def test_clone_is_reached_over_its_host_also_where_libvirt_goes_there_by_itself(rig, here):
+    with here.sshd() as address:
+        more = f"known_hosts_verify=ignore&sshauth=privkey&keyfile={here.key}"
+        entity, provider = rig(connection=f"qemu+libssh://{address}/system?{more}")
+        server, = provider.create_servers()
+        assert server.jump.host == "127.0.0.1"
+        assert entity.ssh(server).run(["id", "-u"]).stdout == "0\n"
+        provider.destroy_servers()
+
+
+@pytest.mark.parametrize("transport", ["libssh", "libssh2", "ssh"])
+def test_host_key_that_libvirt_itself_refuses_is_told(rig, here, tmp_path, transport):
+    keygen(tmp_path / "other")
+    known = tmp_path / "known_hosts"
+    with here.sshd() as address:
+        where = address.partition("@")[2]
+        key = " ".join((tmp_path / "other.pub").read_text().split()[:2])
+        known.write_text(f"[{where.partition(':')[0]}]:{where.partition(':')[2]} {key}\n")
+        how = "no_tty=1&command=/usr/bin/ssh&known_hosts_verify=normal" if transport == "ssh" \
+            else f"known_hosts={known}"
+        _, provider = rig(
+            connection=f"qemu+{transport}://{address}/system?{how}&keyfile={here.key}")
+        with pytest.raises(refusal.HostKeyRefused, match="the host key of 127.0.0.1 is not known"):
+            provider.create_servers()
 
 
 def test_link_that_died_is_noticed(here):

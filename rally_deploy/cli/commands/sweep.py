@@ -19,9 +19,9 @@ def command(settings: Settings, addresses: tuple[str, ...], as_json: bool) -> in
     """List what carries the tag of a deployment, but is in no ledger of this database.
 
     Looks at this machine, at every host that a deployment of this database has something on, and
-    at every cloud that a deployment of it, also a destroyed one, has used. Nothing is removed:
-    what is listed may belong to somebody else's database. The exit code is 1 if something was
-    found, or a host or cloud could not be looked at.
+    at every cloud and hypervisor that a deployment of it, also a destroyed one, has used. Nothing
+    is removed: what is listed may belong to somebody else's database. The exit code is 1 if
+    something was found, or a host, cloud or hypervisor could not be looked at.
     """
     from rally_deploy import leftovers, on_hosts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import random
 import threading
@@ -21,9 +22,12 @@ T = TypeVar("T")
 #: The key of our mark in the metadata or tags of what we make; its value is the whole uuid.
 MARK = "rdeploy"
 
-#: Seconds that a call is tried again while the cloud is busy or not reached.
+#: Seconds that a call is tried again while the cloud is busy or not reached; between two tries.
 _PATIENCE_S = 120.0
+_PAUSE_S = (1.0, 3.0)
 _BUSY = frozenset({408, 413, 429, 500, 502, 503, 504})
+#: Of these: the cloud did not even begin.
+_UNDONE = frozenset({413, 429})
 
 
 class CloudFailed(RallyDeployError):
@@ -31,14 +35,27 @@ class CloudFailed(RallyDeployError):
 
 
 class CloudBusy(CloudFailed):
-    """The cloud was not reached, or has no time now; what was asked for may have been done."""
+    """The cloud was not reached, or has no time now.
+
+    ``maybe_done`` is False if it is certain that what was asked for was not done.
+    """
+
+    def __init__(self, brief: str, details: str, remedy: str, maybe_done: bool = True) -> None:
+        super().__init__(brief, details, remedy)
+        self.maybe_done = maybe_done
 
 
 class Cloud:
     """Calls of one driver. libcloud's drivers are for one thread each, so there are several."""
 
-    def __init__(self, deployment: Deployment, config: Mapping[str, Any]) -> None:
-        self._deployment = deployment
+    #: Seconds that a request whose answer was lost may still be on its way, and that a cloud may
+    #: take to list what it has made.
+    settle_s = 20.0
+
+    def __init__(
+        self, deployment: Deployment, config: Mapping[str, Any], patience_s: float = _PATIENCE_S
+    ) -> None:
+        self._deployment, self._patience_s = deployment, patience_s
         self._name, self._arguments = config["driver"], config["driver_args"]
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._lists: dict[str, _Listing] = {
@@ -62,20 +79,39 @@ class Cloud:
         return self._patiently(what, lambda: self._once(what, work))
 
     def make(
-        self, what: str, find: Callable[[], T | None], work: Callable[[Any], T]
+        self, what: str, find: Callable[[], T | None], work: Callable[[Any], T],
+        settle_s: float | None = None,
     ) -> T:
-        """Make a thing; after each try that may have made it, it is looked for first."""
-        tried: list[bool] = []
+        """Make a thing; after each try that may have made it, it is looked for first.
+
+        :param settle_s: for how long (default: as long as the cloud needs to settle).
+        """
+        maybe_done: list[bool] = []
 
         def attempt() -> T:
-            if tried:
-                found = find()
+            if maybe_done:
+                found = self.settled(find, self.settle_s if settle_s is None else settle_s)
                 if found is not None:
                     return found
-            tried.append(True)
-            return self._once(what, work)
+            try:
+                return self._once(what, work)
+            except CloudBusy as busy:
+                if busy.maybe_done:
+                    maybe_done.append(True)
+                raise
 
         return self._patiently(what, attempt)
+
+    def settled(self, look: Callable[[], T], settle_s: float) -> T:
+        """What a look finds; after so many seconds, what it does not find is not there."""
+        end = time.monotonic() + settle_s
+
+        def found() -> list[T]:
+            seen = look()
+            return [seen] if seen or time.monotonic() >= end else []
+
+        return self._deployment.wait(
+            found, math.inf, "the cloud settles", interval_s=min(1.0, settle_s / 4))[0]
 
     def listed(self, method: str) -> list[Any]:
         """All nodes, volumes or key pairs as of now; callers at the same time share one look."""
@@ -91,8 +127,8 @@ class Cloud:
     def _patiently(self, what: str, attempt: Callable[[], T]) -> T:
         # In a tuple, as an empty answer is an answer, too.
         return self._deployment.wait(
-            lambda: (attempt(),), _PATIENCE_S, f"{what}: the cloud is busy",
-            interval_s=random.uniform(1.0, 3.0), tolerate=(CloudBusy,),
+            lambda: (attempt(),), self._patience_s, f"{what}: the cloud is busy",
+            interval_s=random.uniform(*_PAUSE_S), tolerate=(CloudBusy,),
         )[0]
 
     def _once(self, what: str, work: Callable[[Any], T]) -> T:
@@ -147,7 +183,8 @@ def _mapped(what: str, error: Exception) -> CloudFailed:
         return CloudFailed(brief, details, "look at the cloud's certificate and your CA bundle")
     reached = not isinstance(error, (ServiceUnavailableError, requests.RequestException, OSError))
     if not reached or isinstance(error, BaseHTTPError) and code in _BUSY:
-        return CloudBusy(brief, details, "look whether the cloud answers; then resume")
+        return CloudBusy(brief, details, "look whether the cloud answers; then resume",
+                         maybe_done=code not in _UNDONE)
     return CloudFailed(brief, details, _REMEDIES.get(code or 0, "look at what the cloud says"))
 
 

@@ -15,6 +15,8 @@ from rally_deploy.errors import PluginBroken
 
 #: What teuthology's configs call the first two arguments of every driver.
 _FIRST = ("username", "password")
+#: Arguments that are secrets, though they do not sound like it.
+_TOKENS = ("api_key", "credentials")
 _VERSION = re.compile(r"/(?:v2\.0(?:/tokens)?|v3(?:/auth/tokens)?)?/?\Z")
 
 
@@ -103,10 +105,42 @@ def overrides(cls: type, method: str) -> bool:
 
 
 def fingerprint(name: str, arguments: Mapping[str, Any]) -> str:
-    """Alike for the same cloud and account, whatever the password."""
-    known = {key: value for key, value in arguments.items() if not sounds_secret(key)}
-    digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
-    return f"{name.lower()} {digest[:12]}"
+    """Alike for the same cloud and account, whatever the password or token."""
+    known = _identity(arguments)
+    if _user(arguments):
+        known["username"] = _user(arguments)
+    return f"{name.lower()} {_digest(json.dumps(known, sort_keys=True))[:12]}"
+
+
+def place(name: str, arguments: Mapping[str, Any]) -> str:
+    """The cloud and whose account it is, for a person; without secrets."""
+    said = [f"{key} {value}" for key, value in sorted(_identity(arguments).items())]
+    account = arguments.get("username", "")
+    if not account:
+        # Keys are never shown, yet two accounts are two places.
+        key = next((arguments[k] for k in ("key", *_TOKENS) if k in arguments), "")
+        account = f"of key {_digest(str(key))[:6]}" if key else ""
+    return ", ".join(filter(None, [f"libcloud {name.lower()} {account}".strip(), *said]))
+
+
+def _identity(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells the cloud and the part of it, in one spelling, but for the user."""
+    if "ex_force_auth_url" in arguments:
+        arguments = with_v3(arguments)
+    return {
+        key: value for key, value in arguments.items()
+        if not sounds_secret(key) and key not in ("username", "key", *_TOKENS)
+    }
+
+
+def _user(arguments: Mapping[str, Any]) -> str:
+    """Who logs in: a driver's first argument is that only if there is a second, the secret."""
+    key = arguments.get("key", "") if "secret" in arguments else ""
+    return str(arguments.get("username") or key)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _has(cls: type, argument: str) -> bool:

@@ -13,7 +13,7 @@ from rally_deploy.errors import PluginBroken, ResourceConflict, WaitTimeout
 from rally_deploy.model import Resource
 from rally_deploy.serverprovider.libcloud import ec2
 from rally_deploy.serverprovider.libcloud.choice import Choice
-from rally_deploy.serverprovider.libcloud.cloud import MARK, Cloud, CloudBusy, CloudFailed
+from rally_deploy.serverprovider.libcloud.cloud import MARK, Cloud, CloudFailed
 
 if TYPE_CHECKING:
     from rally_deploy.deployment import Deployment
@@ -22,11 +22,10 @@ _GONE_TIMEOUT_S = 300.0
 _DETACH_TIMEOUT_S = 120.0
 _POLL_S = 2.0
 
+NODE, VOLUME, KEY_PAIR = "libcloud_node", "libcloud_volume", "libcloud_key_pair"
+
 #: kind of a resource -> the driver's call that lists such things
-_LISTS = {
-    "libcloud_node": "list_nodes", "libcloud_volume": "list_volumes",
-    "libcloud_key_pair": "list_key_pairs",
-}
+LISTS = {NODE: "list_nodes", VOLUME: "list_volumes", KEY_PAIR: "list_key_pairs"}
 
 
 class Machines:
@@ -39,23 +38,41 @@ class Machines:
 
     def refuse_foreign(self, kind: str, names: set[str]) -> None:
         """Raise ResourceConflict if things of these names are there before we made any."""
-        for thing in self._cloud.listed(_LISTS[kind]):
-            if thing.name in names and not _is_gone(thing):
+        for thing in self._cloud.listed(LISTS[kind]):
+            if thing.name in names and not is_gone(thing):
                 raise _conflict(kind, thing)
 
     def find(self, row: Resource) -> Any:
-        """The thing of a row; None if it is not there. Of marked kinds a name says nothing."""
-        marked = self._is_marked(row.kind)
-        return next((
-            thing for thing in self._cloud.listed(_LISTS[row.kind])
-            if thing.name == row.name and not _is_gone(thing)
-            and (not marked or mark_of(thing) == self._deployment.uuid)
-        ), None)
+        """The thing of a row; None if it is not there."""
+        return next(iter(self._matches(row)), None)
+
+    def is_broken(self, row: Resource, settle_s: float) -> bool:
+        """Whether the thing of a live row is not there any more, or will never work."""
+        thing = self._cloud.settled(lambda: self.find(row), settle_s)
+        return thing is None or state_of(thing) == "error"
+
+    def _matches(self, row: Resource) -> list[Any]:
+        """All things of a row, first the one that we were told the id of.
+
+        There may be more than one if an answer was lost. Of marked kinds a name says nothing.
+        """
+        known, marked = row.facts.get("id"), self._is_marked(row.kind)
+
+        def ours(thing: Any) -> bool:
+            return _id(thing) == known or thing.name == row.name and (
+                not marked or mark_of(thing) == self._deployment.uuid)
+
+        found = [t for t in self._cloud.listed(LISTS[row.kind]) if not is_gone(t) and ours(t)]
+        return sorted(found, key=lambda thing: _id(thing) != known)
+
+    def _again(self, row: Resource, thing: Any) -> Any:
+        """This very thing as it is now; None if it is gone."""
+        return next((t for t in self._matches(row) if _id(t) == _id(thing)), None)
 
     def _is_marked(self, kind: str) -> bool:
-        if kind == "libcloud_node":
+        if kind == NODE:
             return self._cloud.takes("create_node", "ex_metadata")
-        return kind == "libcloud_volume" and ec2.is_ec2(self._cloud.driver_class)
+        return kind == VOLUME and ec2.is_ec2(self._cloud.driver_class)
 
     # Making
 
@@ -129,26 +146,39 @@ class Machines:
 
     # Deleting
 
-    def delete(self, row: Resource) -> None:
-        """Delete the thing of a row; return once it is not listed any more."""
-        thing = self.find(row)
-        if thing is None:
-            return
-        if row.kind == "libcloud_volume":
-            thing = self._detached(row, thing)
-        what, call = _DELETES[row.kind]
-        if thing is not None:
-            self._delete_once(row, what, lambda driver: getattr(driver, call)(thing))
-        self._deployment.wait(
-            lambda: self.find(row) is None, _GONE_TIMEOUT_S, f"{row.name} is gone",
-            interval_s=_POLL_S, tolerate=(CloudBusy,))
+    def delete(self, row: Resource, settle_s: float) -> None:
+        """Delete all things of a row; return once none is listed any more.
 
-    def _delete_once(self, row: Resource, what: str, work: Any) -> None:
+        :param settle_s: how long one that is not listed may still come up.
+        """
+        left = self._cloud.settled(lambda: self._matches(row), settle_s)
+        asked: set[str] = set()
+
+        def gone() -> bool:
+            for thing in left:
+                if _id(thing) not in asked:
+                    self._delete_one(row, thing)
+                    asked.add(_id(thing))
+            left[:] = self._matches(row)
+            return not left
+
+        if left:
+            self._deployment.wait(
+                gone, _GONE_TIMEOUT_S, f"{row.name} is gone", interval_s=_POLL_S)
+
+    def _delete_one(self, row: Resource, thing: Any) -> None:
+        what, call = _DELETES[row.kind]
+        if row.kind == VOLUME:
+            thing = self._detached(row, thing)
+            if thing is None:
+                return
         try:
-            self._cloud.make(what, lambda: True if self.find(row) is None else None, work)
+            self._cloud.make(
+                what, lambda: True if self._again(row, thing) is None else None,
+                lambda driver: getattr(driver, call)(thing), settle_s=0.0)
         except CloudFailed:
             # Gone meanwhile is as good as deleted.
-            if self.find(row) is not None:
+            if self._again(row, thing) is not None:
                 raise
 
     def _detached(self, row: Resource, volume: Any) -> Any:
@@ -156,7 +186,7 @@ class Machines:
         from libcloud.compute.types import StorageVolumeState as Is
 
         def free() -> Any:
-            found = self.find(row)
+            found = self._again(row, volume)
             return (found,) if found is None or found.state != Is.INUSE else None
 
         def wait() -> Any:
@@ -171,9 +201,9 @@ class Machines:
 
 
 _DELETES = {
-    "libcloud_node": ("destroy the server", "destroy_node"),
-    "libcloud_volume": ("delete the volume", "destroy_volume"),
-    "libcloud_key_pair": ("delete the key pair", "delete_key_pair"),
+    NODE: ("destroy the server", "destroy_node"),
+    VOLUME: ("delete the volume", "destroy_volume"),
+    KEY_PAIR: ("delete the key pair", "delete_key_pair"),
 }
 
 
@@ -192,9 +222,19 @@ def mark_of(thing: Any) -> str:
     return ""
 
 
-def _is_gone(thing: Any) -> bool:
+def state_of(thing: Any) -> str:
+    """libcloud's word for it, in lower case: "running", "error" ...; empty if there is none."""
+    return str(getattr(thing, "state", "") or "").lower()
+
+
+def _id(thing: Any) -> str:
+    """A key pair has no other id than its name."""
+    return str(getattr(thing, "id", thing.name))
+
+
+def is_gone(thing: Any) -> bool:
     """A deleted thing may stay in a listing for a while."""
-    return str(getattr(thing, "state", "") or "").lower() in ("terminated", "deleted", "deleting")
+    return state_of(thing) in ("terminated", "deleted", "deleting")
 
 
 def _conflict(kind: str, thing: Any) -> ResourceConflict:

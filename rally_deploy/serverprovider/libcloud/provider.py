@@ -3,37 +3,45 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from rally_deploy.errors import (
-    AuthenticationFailed,
-    CommandFailed,
-    ConnectionLost,
-    RallyDeployError,
-    Unreachable,
-)
-from rally_deploy.model import Resource, Server
+from rally_deploy.errors import LeftOver, RallyDeployError
+from rally_deploy.model import Resource, ResourceState, Server
 from rally_deploy.serverprovider.base import ServerProvider
 from rally_deploy.serverprovider.libcloud import drivers, schema
 from rally_deploy.serverprovider.libcloud.choice import Choice, choose
-from rally_deploy.serverprovider.libcloud.cloud import Cloud, CloudFailed
+from rally_deploy.serverprovider.libcloud.cloud import Cloud
 from rally_deploy.serverprovider.libcloud.ec2 import first_location, is_ec2
-from rally_deploy.serverprovider.libcloud.machines import Machines
+from rally_deploy.serverprovider.libcloud.machines import (
+    KEY_PAIR,
+    LISTS,
+    NODE,
+    VOLUME,
+    Machines,
+)
 from rally_deploy.serverprovider.libcloud.userdata import userdata
+from rally_deploy.serverprovider.libcloud.waiting import await_running, wait_for_login
 from rally_deploy.ssh import keys
 
 if TYPE_CHECKING:
     from rally_deploy.deployment import Deployment
+    from rally_deploy.hosts.tagged import Tagged
 
 #: How many calls there are at the same time, of which each has a driver of its own.
 _WIDTH = 8
 _POLL_S = 3.0
-_LOGIN_POLL_S = 2.0
 
-#: What a server does that has not told its SSH server our key yet.
-_NOT_YET = (Unreachable, ConnectionLost, AuthenticationFailed, CommandFailed)
+_PLACE = "libcloud_place"
+
+#: How long a look at what is left on a cloud tries again.
+_LOOK_S = 30.0
+
+#: What was recorded so long ago and is not listed does not come up any more.
+_ON_ITS_WAY = timedelta(hours=1)
 
 
 class LibcloudProvider(ServerProvider):
@@ -44,6 +52,7 @@ class LibcloudProvider(ServerProvider):
     def __init__(self, deployment: Deployment, config: Mapping[str, Any]) -> None:
         super().__init__(deployment, config)
         self._volumes_of: dict[str, list[Resource]] = {}
+        self._settled_at = 0.0
 
     @classmethod
     def check_config(cls, config: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
@@ -57,10 +66,12 @@ class LibcloudProvider(ServerProvider):
         self, image_uuid: str | None = None, type_id: str | None = None, amount: int | None = None
     ) -> list[Server]:
         """Servers that run, have an address, and (with ``wait_for_ssh``) let us log in."""
+        self._begin()
         deployment, config = self.deployment, self.config
         wanted = [f"server-{number}" for number in range(amount or config["amount"])]
         with deployment.step(f"look at the cloud ({config['driver']})"):
             choice = self._choose(image_uuid or config["image"], type_id or config["size"])
+            self._drop_broken()
             self._refuse_foreign(wanted)
         self._take_places(wanted)
         key_name = self._key_pair()
@@ -73,7 +84,8 @@ class LibcloudProvider(ServerProvider):
             rows = deployment.each(
                 lambda server: self._node(server, choice, key_name), wanted, _WIDTH)
         with deployment.step("wait until the servers run"):
-            nodes = self._running(rows)
+            nodes = await_running(deployment, self._machines, rows, config["ssh_interface"],
+                                  config["timeout_s"])
         if self._volumes_of:
             with deployment.step("attach the volumes"):
                 deployment.each(lambda row: self._attach(row, nodes[row.id]), rows, _WIDTH)
@@ -83,9 +95,41 @@ class LibcloudProvider(ServerProvider):
                 deployment.each(self._log_in, servers)
         return servers
 
+    def destroy_servers(self) -> None:
+        self._begin()
+        super().destroy_servers()
+
     def delete(self, resource: Resource) -> None:
-        if resource.kind != "libcloud_place":
-            self._machines.delete(resource)
+        if resource.kind == _PLACE:
+            self._require_free(resource)
+        else:
+            self._machines.delete(resource, self._settles_in_s(resource))
+
+    def _require_free(self, place: Resource) -> None:
+        """A place is taken for as long as its server may be there."""
+        nodes = self.deployment.ledger.alive(NODE)
+        left = next((node.name for node in nodes if node.key == place.key), "")
+        if left:
+            raise LeftOver(f"it is taken until {left} is removed")
+
+    def place(self) -> str:
+        return drivers.place(self.config["driver"], self.config["driver_args"])
+
+    def tagged(self) -> list[Tagged]:
+        from rally_deploy.serverprovider.libcloud.tagged import list_tagged
+
+        # A cloud that is away is told soon.
+        return list_tagged(Cloud(self.deployment, self.config, _LOOK_S))
+
+    def _begin(self) -> None:
+        """A create or a destroy starts; what a killed one has sent comes up soon."""
+        self._settled_at = time.monotonic() + self._cloud.settle_s
+
+    def _settles_in_s(self, row: Resource) -> float:
+        """How long the thing of a row that is not listed may still come up."""
+        if datetime.now(timezone.utc) - row.created_at > _ON_ITS_WAY:
+            return 0.0
+        return max(0.0, self._settled_at - time.monotonic())
 
     @cached_property
     def _cloud(self) -> Cloud:
@@ -107,15 +151,29 @@ class LibcloudProvider(ServerProvider):
                              f"size {choice.size.name or choice.size.id}")
         return choice
 
+    def _drop_broken(self) -> None:
+        """Remove what an earlier run has left that will never work; it is made anew."""
+        deployment, ledger = self.deployment, self.deployment.ledger
+        rows = [row for row in ledger.alive()
+                if row.kind in LISTS and row.state is ResourceState.LIVE]
+        broken = deployment.each(
+            lambda row: self._machines.is_broken(row, self._settles_in_s(row)), rows, _WIDTH)
+        bad = [row for row, is_broken in zip(rows, broken, strict=True) if is_broken]
+        for row in bad:
+            deployment.note(f"{row.name} is gone or in error, and is made anew", warning=True)
+        for kind in LISTS:
+            deployment.each(lambda row: ledger.release(row, self.delete),
+                            [row for row in bad if row.kind == kind], _WIDTH)
+
     def _refuse_foreign(self, servers: Sequence[str]) -> None:
         """What carries a name of ours before we made it is somebody else's."""
         ledger = self.deployment.ledger
         recorded = {row.name for row in ledger.alive()}
         wanted = {
-            "libcloud_key_pair": {ledger.name("key")} if self._has_key_pairs else set(),
-            "libcloud_volume": {
+            KEY_PAIR: {ledger.name("key")} if self._has_key_pairs else set(),
+            VOLUME: {
                 ledger.name(key) for server in servers for key in self._volume_keys(server)},
-            "libcloud_node": set(map(ledger.name, servers)),
+            NODE: set(map(ledger.name, servers)),
         }
         for kind, names in wanted.items():
             if names - recorded:
@@ -129,7 +187,7 @@ class LibcloudProvider(ServerProvider):
             self.config["driver"], self.config["driver_args"])
 
         def claim() -> bool:
-            return self.deployment.ledger.claim("libcloud_place", servers, pool, at_most)
+            return self.deployment.ledger.claim(_PLACE, servers, pool, at_most)
 
         if claim():
             return
@@ -160,7 +218,7 @@ class LibcloudProvider(ServerProvider):
         name = self.deployment.ledger.name("key")
         public = keys.public_key(self._private_key(), name)
         with self.deployment.step("import the key pair"):
-            self.create("libcloud_key_pair", "key",
+            self.create(KEY_PAIR, "key",
                         lambda row: self._machines.make_key_pair(row, public))
         return name
 
@@ -171,7 +229,7 @@ class LibcloudProvider(ServerProvider):
     def _volumes(self, server: str, choice: Choice) -> list[Resource]:
         size = self.config["volumes"]["size"]
         return [
-            self.create("libcloud_volume", key,
+            self.create(VOLUME, key,
                         lambda row: self._machines.make_volume(row, size, choice))
             for key in self._volume_keys(server)
         ]
@@ -180,38 +238,15 @@ class LibcloudProvider(ServerProvider):
         public = keys.public_key(self._private_key(), self.deployment.ledger.name("key"))
         told = userdata(self.config, str(choice.image.name), public)
         return self.create(
-            "libcloud_node", server,
+            NODE, server,
             lambda row: self._machines.make_node(row, choice, key_name, told))
-
-    def _running(self, rows: Sequence[Resource]) -> dict[int, Any]:
-        """The libcloud node of each row, once it runs and has an address."""
-        interface, missing = self.config["ssh_interface"], list(rows)
-        found: dict[int, Any] = {}
-        seen: set[int] = set()
-
-        def look() -> bool:
-            for row in list(missing):
-                node = self._machines.find(row)
-                if node is None and row.id not in seen:
-                    continue  # a cloud may list a new server a little later
-                seen.add(row.id)
-                if node is None or str(node.state).lower() == "error":
-                    raise _failed(row, node)
-                if str(node.state).lower() == "running" and getattr(node, interface):
-                    found[row.id] = node
-                    missing.remove(row)
-            return not missing
-
-        self.deployment.wait(
-            look, self.config["timeout_s"],
-            f"servers that run and have one of their {interface}", interval_s=_POLL_S)
-        return found
 
     def _attach(self, row: Resource, node: Any) -> None:
         for number, volume in enumerate(self._volumes_of[row.key]):
-            if not volume.facts.get("attached"):
+            # A server that was made anew has another id.
+            if volume.facts.get("attached") != str(node.id):
                 self._machines.attach(volume, node, number)
-                self.deployment.ledger.update(volume, {"attached": row.name})
+                self.deployment.ledger.update(volume, {"attached": str(node.id)})
 
     def _server(self, row: Resource, node: Any) -> Server:
         user = self.config["login_user"]
@@ -222,21 +257,4 @@ class LibcloudProvider(ServerProvider):
 
     def _log_in(self, server: Server) -> None:
         with self.deployment.step("log in", server):
-            self.deployment.wait(
-                lambda: self.deployment.ssh(server).run(["true"], quiet=True).ok,
-                self.config["timeout_s"], f"{server.label} lets us log in",
-                interval_s=_LOGIN_POLL_S, tolerate=_NOT_YET)
-
-
-def _failed(row: Resource, node: Any) -> CloudFailed:
-    if node is None:
-        return CloudFailed(
-            f"the server {row.name} is gone", "somebody else has removed it",
-            "destroy the deployment, then create it again",
-        )
-    fault = (node.extra or {}).get("fault") or {}
-    said = fault.get("message", "") if isinstance(fault, Mapping) else str(fault)
-    return CloudFailed(
-        f"the cloud could not start {row.name}: {said or 'it says no more'}",
-        remedy="look at the cloud's own log; another size or image may do",
-    )
+            wait_for_login(self.deployment, server, self.config["timeout_s"])

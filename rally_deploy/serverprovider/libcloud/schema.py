@@ -35,8 +35,8 @@ SCHEMA: Mapping[str, Any] = {
             "properties": {"key": _SECRET, "api_key": _SECRET, "credentials": _SECRET},
         },
         "pool": {"type": "string", "x-empty-is-absent": True,
-                 "description": "what 'max_nodes' counts together (default: the same driver with "
-                                "the same arguments; by name of a 'libcloud' section: that name)"},
+                 "description": "what 'max_nodes' counts together (default: the same account of "
+                                "the same cloud; by name of a 'libcloud' section: that name)"},
         "amount": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 1,
                    "description": "how many servers"},
         "max_nodes": {"type": "integer", "minimum": 1,

@@ -14,6 +14,7 @@ from rally_deploy.serverprovider.virsh import events, refusal, schema
 from rally_deploy.serverprovider.virsh.refusal import (
     AUTH_FAILED,
     SYSTEM_ERROR,
+    HostKeyRefused,
     HypervisorError,
     HypervisorUnreachable,
     NotPermitted,
@@ -85,7 +86,7 @@ def open_hypervisor(deployment: Deployment, config: Mapping[str, Any]) -> Hyperv
     """Connect; HypervisorUnreachable, NotPermitted, or an error of SSH's if that fails."""
     way = parse(config["connection"])
     events.run()
-    if not way.host:
+    if not way.wrapped:
         return _open(way, way.uri, config)
     host = host_of(way, config)
     # Our own login first: it pins the host's key, and its errors tell what is wrong.
@@ -102,7 +103,8 @@ def host_of(way: Way, config: Mapping[str, Any]) -> Server:
     """The machine that libvirt is on, as a server to log in to."""
     return Server(
         host=way.host, user=way.user or os.environ.get("USER") or "root", port=way.port,
-        key=schema.file_of(config, "connection_key"), password=config.get("connection_password"),
+        key=schema.file_of(config, "connection_key") or way.key or None,
+        password=config.get("connection_password"),
     )
 
 
@@ -136,6 +138,16 @@ def _open(way: Way, uri: str, config: Mapping[str, Any]) -> Hypervisor:
 
 
 def _cannot_open(way: Way, error: HypervisorError) -> HypervisorError:
+    # No number of libvirt's is for that alone: a wrong login and others share them.
+    if "host key verification" in error.details.lower():
+        return HostKeyRefused(
+            f"cannot connect to {way.label}: the host key of {way.host} is not known, or is "
+            "another one than before", error.details,
+            "compare it with that machine's own, then put it into the file that the URI names as "
+            "'known_hosts' (default: ~/.config/libvirt/known_hosts with libssh2, else "
+            f"~/.ssh/known_hosts); 'ssh-keygen -R {way.host}' removes the old one",
+            code=error.code, errno=error.errno,
+        )
     if isinstance(error, NotPermitted):
         if error.code == AUTH_FAILED:
             error.remedy = "check user and 'connection_password'; " + error.remedy

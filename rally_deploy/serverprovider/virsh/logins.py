@@ -67,12 +67,26 @@ def wait_for_login(
                        "sshd); with neither of them it needs cloud-init"
         raise
     except WaitTimeout as error:
+        behind, remedy = _behind(hypervisor, around)
         console = console_of(hypervisor, around.pool, server.name, around.mark)
         raise CloneFailed(
-            error.brief, "\n".join(filter(None, [error.details, console])),
-            "does sshd start in the template, and do its host keys get made? is the clone's "
-            "network reached from here? then 'rdeploy resume'",
+            error.brief, "\n".join(filter(None, [error.details, behind, console])),
+            remedy or "does sshd start in the template, and do its host keys get made? is the "
+            "clone's network reached from here? then 'rdeploy resume'",
         ) from error
+
+
+def _behind(hypervisor: Hypervisor, around: Surroundings) -> tuple[str, str]:
+    """Why no way leads to the clones, and what to do; empty if one does."""
+    way = hypervisor.way
+    if not (around.behind and way.host and not way.by_ssh):
+        return "", ""
+    return (
+        f"its address is of the network {around.network} on {way.host}, which is reached from "
+        f"that machine only, and no SSH login there is known from {way.uri}",
+        "connect by user@host (or qemu+ssh://), and we go through that machine; or name a network "
+        "that is bridged to yours as 'network'",
+    )
 
 
 def place_key(deployment: Deployment, server: Server, public: str) -> bool:

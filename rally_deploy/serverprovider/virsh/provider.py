@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from rally_deploy.errors import Cancelled, LeftOver, RallyDeployError
 from rally_deploy.model import Resource, Server
 from rally_deploy.serverprovider.base import ServerProvider
 from rally_deploy.serverprovider.virsh import schema
@@ -16,6 +17,7 @@ from rally_deploy.ssh import keys
 
 if TYPE_CHECKING:
     from rally_deploy.deployment import Deployment
+    from rally_deploy.hosts.tagged import Tagged
     from rally_deploy.serverprovider.virsh.addresses import Surroundings
     from rally_deploy.serverprovider.virsh.link import Hypervisor
 
@@ -106,7 +108,7 @@ class VirshProvider(ServerProvider):
         from rally_deploy.serverprovider.virsh.link import host_of
 
         way = parse(self.config["connection"])
-        return host_of(way, self.config) if way.host else None
+        return host_of(way, self.config) if way.by_ssh else None
 
     def _own_key(self) -> str:
         return self.deployment.secret("ssh_private_key", keys.make_private_key)
@@ -130,6 +132,11 @@ class VirshProvider(ServerProvider):
             addresses = await_addresses(
                 self.deployment, self._hypervisor, running, around, left_s())
         servers = [self._server(row, addresses[row.name], around) for row in rows]
+        host = servers[0].jump
+        if host and not self._hypervisor.way.wrapped:
+            # libvirt has logged in there by itself; whether we can is not known yet.
+            with self.deployment.step(f"log in to {host.host}, which the clones are behind"):
+                self.deployment.ssh(host).run(["true"], quiet=True)
         with self.deployment.step("wait until they let us in"):
             return self.deployment.each(lambda one: self._ready(one, around, left_s()), servers)
 
@@ -165,6 +172,22 @@ class VirshProvider(ServerProvider):
         finally:
             self.close()
 
+    def release_all(self) -> None:
+        """Remove what is recorded here; a hypervisor that is away is told once, not for each."""
+        left = self.deployment.ledger.alive()
+        if left:
+            try:
+                self._hypervisor.alive()
+            except Cancelled:
+                raise
+            except RallyDeployError as error:
+                where = parse(self.config["connection"]).label
+                raise LeftOver(
+                    f"{len(left)} resource(s) on {where} could not be removed", str(error),
+                    "once libvirt answers there, run 'rdeploy destroy' again",
+                ) from error
+        super().release_all()
+
     def delete(self, resource: Resource) -> None:
         from rally_deploy.serverprovider.virsh.removal import remove
 
@@ -173,3 +196,19 @@ class VirshProvider(ServerProvider):
 
         remove(self._hypervisor, resource, self.deployment.uuid, wait)
 
+    # What is left, of whichever deployment
+
+    def place(self) -> str:
+        connection = self.config["connection"]
+        try:
+            return f"libvirt {parse(connection).uri}"
+        except ValueError:
+            return f"libvirt {connection}"  # with a variable that is not set, say
+
+    def tagged(self) -> list[Tagged]:
+        from rally_deploy.serverprovider.virsh.tagged import list_tagged
+
+        try:
+            return list_tagged(self._hypervisor)
+        finally:
+            self.close()

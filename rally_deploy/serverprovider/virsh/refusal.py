@@ -2,6 +2,7 @@
 
 HypervisorError            anything of libvirt; ``code`` is its own number
   HypervisorUnreachable    nobody listens there: libvirtd does not run
+  HostKeyRefused           the machine's SSH host key is not the one that libvirt knows
   NotPermitted             it listens, but not to us
   LinkLost                 the connection broke in mid-work
   TemplateUnfit            it is missing, it runs, it has no disk to clone
@@ -57,6 +58,10 @@ class HypervisorError(RallyDeployError):
 
 
 class HypervisorUnreachable(HypervisorError):
+    pass
+
+
+class HostKeyRefused(HypervisorError):
     pass
 
 

@@ -18,7 +18,8 @@ SCHEMA: Mapping[str, Any] = {
         "type": {"type": "string", "x-alias": ["name"], "description": "VirshProvider"},
         "connection": {
             "type": "string", "pattern": r"^([^\s/?#]+@[^\s/?#]+|[a-z][a-z0-9+]*://\S*)\Z",
-            "description": "user@host[:port] of a machine with libvirt, or any libvirt URI",
+            "description": "user@host[:port] of a machine with libvirt, or any libvirt URI; by "
+                           "those of SSH we go through that machine to its guests",
         },
         "connection_key": {
             "type": "string", "x-empty-is-absent": True,

@@ -4,12 +4,13 @@ import pytest
 
 from rally_deploy.config import Document, mask_secrets, validate
 from rally_deploy.errors import ConfigError
-from rally_deploy.hosts.dns import SCHEMA, labels_of
-from rally_deploy.hosts.dns_servers import NameServerFailed
+from rally_deploy.hosts.dns import _ALGORITHMS, SCHEMA, labels_of
+from rally_deploy.hosts.dns_servers import NameServerFailed, SignedUpdates
 from rally_deploy.model import Server, State
 from rally_deploy.plugins import Registry
 from rally_deploy.serverprovider.base import ServerProvider
 from rally_deploy.testing.contract import open_deployment
+from tests.unit.hosts.name_server import NameServerThatTakesAll
 from tests.unit.hosts.nsupdate_web import NsupdateWeb
 
 SIGNED = {"server": "192.0.2.53", "zone": "lab.example.net", "key_name": "k", "key_secret": "bWU="}
@@ -63,6 +64,11 @@ def test_providers_own_key_of_that_name_stays_its_own():
     assert provider.provide() == [Server(host="192.0.2.1")]
 
 
+@pytest.mark.parametrize("name", ["k", "_k", "lab.example.net", "lab.example.net.", "a" * 63])
+def test_zone_and_key_may_be_called_by_any_name_of_dns(name):
+    assert problems({**SIGNED, "zone": name, "key_name": name}) == []
+
+
 def problems(block):
     tree = {"type": "DistroEngine", "provider": {
         "type": "ExistingServers", "credentials": ["root@192.0.2.1"], "dns": block}}
@@ -88,6 +94,11 @@ def test_block_of_either_protocol_is_valid(block):
     ({**SIGNED, "key_algorithm": "md4"}, "dns.key_algorithm"),
     ({"nsupdate_url": "ns.example.net"}, "dns.nsupdate_url"),
     ({**SIGNED, "tlt": 5}, "dns.tlt"),
+    ({**SIGNED, "zone": "lab..net"}, "dns.zone"),
+    ({**SIGNED, "zone": "a" * 64 + ".net"}, "dns.zone"),
+    ({**SIGNED, "zone": ".".join(["a" * 50] * 6)}, "dns.zone"),
+    ({**SIGNED, "key_name": "-k"}, "dns.key_name"),
+    ({**SIGNED, "key_name": "a..b"}, "dns.key_name"),
 ])
 def test_wrong_block_is_a_mistake_at_its_key(block, path):
     assert path in [where for where, _ in problems(block)]
@@ -164,6 +175,63 @@ def test_absent_name_server_is_a_warning_and_leaves_nothing_to_remove(deployer, 
     entity = deploy({**SIGNED, "server": "127.0.0.1", "port": 1})
     assert entity.state is State.READY
     assert "cannot be reached" in warnings(recorder)[0]
+    entity.destroy()
+    assert entity.state is State.DESTROYED
+
+
+@pytest.fixture
+def updates(answering):
+    """Signed updates of a name server that takes them all."""
+
+    def make(**keys):
+        block = {**SIGNED, "server": "127.0.0.1", "port": answering.port, "ttl": 60,
+                 "key_algorithm": "hmac-sha256", **keys}
+        return SignedUpdates(block)
+
+    return make
+
+
+@pytest.fixture
+def answering():
+    with NameServerThatTakesAll(SIGNED["key_name"], SIGNED["key_secret"]) as server:
+        yield server
+
+
+@pytest.mark.parametrize("algorithm", _ALGORITHMS)
+def test_update_is_signed_with_each_algorithm(updates, answering, algorithm):
+    signed = updates(key_algorithm=algorithm)
+    signed.publish("web", "192.0.2.1", "uuid")
+    signed.remove("web", "192.0.2.1", "uuid")
+    assert answering.algorithms == [algorithm] * 2
+
+
+@pytest.mark.parametrize("wrong", [
+    {"zone": "a..b"}, {"zone": "a" * 64}, {"key_name": "a..b"}, {"key_secret": "x"},
+    {"zone": ".".join(["a" * 60] * 4)}, {"key_algorithm": "rot13"},
+])
+def test_update_that_cannot_be_written_is_told_as_unmade(updates, answering, wrong):
+    with pytest.raises(NameServerFailed, match="no update can be written") as caught:
+        updates(**wrong).publish("web" * 20, "192.0.2.1", "uuid")
+    assert caught.value.unmade
+    assert answering.algorithms == []
+
+
+@pytest.mark.parametrize("wrong", [{"zone": "a..b"}, {"zone": "a" * 64}, {"key_name": "a..b"}])
+def test_name_that_dns_cannot_write_needs_no_removal(updates, wrong):
+    updates(**wrong).remove("web", "192.0.2.1", "uuid")
+
+
+def test_name_whose_key_is_not_known_any_more_is_not_taken_for_removed(updates):
+    with pytest.raises(NameServerFailed, match="no update can be written"):
+        updates(key_secret="x").remove("web", "192.0.2.1", "uuid")
+
+
+def test_update_that_cannot_be_written_leaves_nothing_that_keeps_a_destroy(
+    deployer, deploy, recorder
+):
+    entity = deploy({**SIGNED, "zone": "lab..net"})
+    assert "no update can be written" in warnings(recorder)[0]
+    assert records(deployer, entity) == []
     entity.destroy()
     assert entity.state is State.DESTROYED
 

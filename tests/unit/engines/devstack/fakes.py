@@ -59,7 +59,7 @@ class StackedShell(FakeShell):
         super().__init__({
             "say uid": look(**{"addresses": server.host, "source": server.host, **looks}),
             "part stackenv": written, remote_scripts.STATUS.strip(): "ended 0\n",
-            'echo "since=': "since=2026-11-21 16:00:00\n", "date +%s": "1000\n", "": "",
+            'echo "time=': "time=2026-11-21 16:00:00\n", "date +%s": "1000\n", "": "",
         }, server)
         self.cloud = cloud
 

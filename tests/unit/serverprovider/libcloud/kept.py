@@ -6,6 +6,7 @@ volumes, key pairs, security groups, networks and locations, too. Every call is 
 
 import json
 import threading
+import time
 import uuid
 from functools import wraps
 from pathlib import Path
@@ -22,7 +23,10 @@ _lock = threading.Lock()
 
 
 class KeptCloud:
-    """What is there, as files. ``faults`` are raised by the calls they name, one each time."""
+    """What is there, as files. ``faults`` are raised by the calls they name, one each time.
+
+    What has a time ``listed_from`` is not listed before.
+    """
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -48,7 +52,8 @@ class KeptCloud:
                 found.append(json.loads(path.read_text()))
             except FileNotFoundError:
                 pass
-        return sorted(found, key=lambda values: values["name"])
+        listed = [values for values in found if values.get("listed_from", 0) <= time.time()]
+        return sorted(listed, key=lambda values: values["name"])
 
     def _path(self, kind, id):
         return self.folder / f"{kind}-{id}.json"
@@ -63,7 +68,10 @@ class KeptCloud:
         return sorted(json.loads(path.read_text())["name"] for path in self.folder.glob("*.json"))
 
     def fault(self, call, *faults):
-        """The next calls of this name fail: ``busy`` before, ``cut`` after it took effect ..."""
+        """The next calls of this name fail: ``busy`` before, ``cut`` after it took effect ...
+
+        ``late:1.5``: the answer is lost, and it takes effect so many seconds later.
+        """
         (self.folder / f"{call}.faults").write_text(json.dumps(faults))
 
     def next_fault(self, call):
@@ -86,7 +94,10 @@ def _outside(call):
             if fault == "refused":
                 raise BaseHTTPError(403, "Quota exceeded for cores")
             done = call(self, *arguments, **options)
-            if fault == "cut":
+            if fault.startswith("late:"):
+                at = time.time() + float(fault.partition(":")[2])
+                self.kept.change("node", done.id, listed_from=at)
+            if fault == "cut" or fault.startswith("late:"):
                 raise ConnectionResetError("the connection was cut")
             return done
     return called
@@ -113,14 +124,20 @@ class KeptDummy(DummyNodeDriver):
         return True
 
     def _create(self, name, **extra):
-        state = "error" if self.kept.next_fault("boot") else "running"
+        fault = self.kept.next_fault("boot")
+        state = "error" if fault == "error" else "running"
         number = len(self.kept.all("node")) % 250 + 1
         extra = {"fault": {"message": "no valid host"}, **extra} if state == "error" else extra
-        id = self.kept.add("node", name, state=state, ip=f"192.0.2.{number}", extra=extra)
-        return next(node for node in map(self._node, self.kept.all("node")) if node.id == id)
+        ip = "" if fault == "private" else f"192.0.2.{number}"
+        id = self.kept.add("node", name, state=state, ip=ip, extra=extra)
+        made = next(node for node in map(self._node, self.kept.all("node")) if node.id == id)
+        if fault == "unlisted":
+            self.kept.change("node", id, listed_from=time.time() + 3600)
+        return made
 
     def _node(self, values):
-        return Node(values["id"], values["name"], NodeState(values["state"]), [values["ip"]],
+        public = [values["ip"]] if values["ip"] else []
+        return Node(values["id"], values["name"], NodeState(values["state"]), public,
                     ["10.0.0.1"], self, extra=values["extra"])
 
 

@@ -139,7 +139,42 @@ def test_username_and_password_are_the_drivers_first_arguments():
     assert drivers.named(cls, arguments) == {"ex_tenant_name": "lab"}
 
 
-def test_pool_of_an_account_is_the_same_whatever_its_password():
-    one = drivers.fingerprint("ec2", {"key": "a", "secret": "b", "region": "r"})
-    assert one == drivers.fingerprint("EC2", {"key": "a", "secret": "c", "region": "r"})
-    assert one != drivers.fingerprint("ec2", {"key": "a", "secret": "b", "region": "s"})
+KEYSTONE = {"username": "me", "password": "a", "ex_tenant_name": "lab",
+            "ex_force_auth_url": "https://c.example.net:5000/v3"}
+EC2 = {"key": "a", "secret": "b", "region": "r"}
+
+
+@pytest.mark.parametrize(("driver", "one", "other"), [
+    ("ec2", EC2, {**EC2, "secret": "c"}),
+    ("ec2", EC2, {"username": "a", "password": "b", "region": "r"}),
+    ("openstack", KEYSTONE, {**KEYSTONE, "ex_force_auth_url": "https://c.example.net:5000"}),
+    ("openstack", KEYSTONE, {**KEYSTONE, "ex_force_auth_url": "https://c.example.net:5000/v2.0/"}),
+    ("openstack", KEYSTONE, {**KEYSTONE, "ex_force_auth_version": "3.x_password"}),
+    ("digitalocean", {"key": "token"}, {"key": "new token"}),
+    ("rackspace", {"username": "me", "api_key": "a"}, {"username": "me", "api_key": "b"}),
+])
+def test_pool_of_an_account_is_the_same_whatever_its_password(driver, one, other):
+    assert drivers.fingerprint(driver, one) == drivers.fingerprint(driver.upper(), other)
+
+
+@pytest.mark.parametrize(("driver", "one", "other"), [
+    ("ec2", EC2, {**EC2, "key": "z"}),
+    ("ec2", EC2, {**EC2, "region": "s"}),
+    ("openstack", KEYSTONE, {**KEYSTONE, "ex_tenant_name": "office"}),
+    ("openstack", KEYSTONE, {**KEYSTONE, "username": "you"}),
+    ("openstack", KEYSTONE, {**KEYSTONE, "ex_force_auth_url": "https://d.example.net:5000/v3"}),
+])
+def test_other_account_or_cloud_is_another_pool_and_place(driver, one, other):
+    assert drivers.fingerprint(driver, one) != drivers.fingerprint(driver, other)
+    assert drivers.place(driver, one) != drivers.place(driver, other)
+
+
+def test_place_names_cloud_and_account_and_no_secret():
+    told = drivers.place("openstack", KEYSTONE)
+    assert told.startswith("libcloud openstack me, ")
+    assert "ex_force_auth_url https://c.example.net:5000" in told
+    assert "ex_tenant_name lab" in told
+    assert "password a" not in told
+    token = drivers.place("digitalocean", {"key": "my token"})
+    assert "my token" not in token
+    assert token != drivers.place("digitalocean", {"key": "your token"})

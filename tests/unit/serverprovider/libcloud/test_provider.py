@@ -169,7 +169,7 @@ def test_some_of_the_servers_failing_keeps_the_others_for_a_resume(provided, clo
 
 def test_server_that_ends_in_error_is_told_with_its_fault(provided, cloud):
     _, provider = provided()
-    cloud.fault("boot", "x")
+    cloud.fault("boot", "error")
     with pytest.raises(CloudFailed, match="could not start .*server-0: no valid host"):
         provider.create_servers()
     provider.destroy_servers()

@@ -3,8 +3,14 @@
 import libvirt
 import pytest
 
-from rally_deploy.errors import AuthenticationFailed, EachFailed, ResourceConflict
-from rally_deploy.model import ResourceState
+from rally_deploy.errors import (
+    AuthenticationFailed,
+    EachFailed,
+    LeftOver,
+    ResourceConflict,
+    Unreachable,
+)
+from rally_deploy.model import ResourceState, Server
 from rally_deploy.serverprovider.virsh import VirshProvider, addresses, logins
 from rally_deploy.serverprovider.virsh.domain_xml import TAG
 from rally_deploy.serverprovider.virsh.refusal import (
@@ -16,6 +22,7 @@ from rally_deploy.serverprovider.virsh.refusal import (
     PoolUnfit,
     TemplateUnfit,
 )
+from rally_deploy.serverprovider.virsh.way import parse
 from rally_deploy.testing.contract import ProviderContract
 from tests.unit.serverprovider.virsh.hypervisor import DISK, NIC
 
@@ -383,6 +390,72 @@ def test_wrong_password_ends_and_names_what_to_check(rig, shells, monkeypatch):
     with pytest.raises(EachFailed, match="cannot log in") as caught:
         provider.create_servers()
     assert "template_password" in caught.value.remedy
+
+
+def logged_in(rig, shells, connection, refuse):
+    """What is raised by the wait for a clone behind a network of this hypervisor."""
+    def answer(server, command):
+        raise refuse(server, "no")
+
+    shells.answer = answer
+    entity, _ = rig()
+    hypervisor = StandIn()
+    hypervisor.way = parse(connection)
+    around = addresses.Surroundings("lan", behind=True)
+    clone = Server(host="192.0.2.7", name="rd-1-0")
+    with pytest.raises(CloneFailed) as caught:
+        logins.wait_for_login(entity, hypervisor, [clone], around, 0.1)
+    return caught.value
+
+
+@pytest.mark.parametrize("connection", ["qemu+tls://h/system", "qemu+tcp://h/system"])
+def test_clone_behind_a_host_that_no_ssh_leads_to_is_told_with_what_to_do(
+    rig, shells, connection
+):
+    error = logged_in(rig, shells, connection, Unreachable)
+    assert "of the network lan on h, which is reached from that machine only" in error.details
+    assert "user@host" in error.remedy
+    assert "'network'" in error.remedy
+
+
+@pytest.mark.parametrize("connection", ["qemu:///system", "a@h"])
+def test_clone_that_a_way_leads_to_is_not_told_to_be_behind_a_host(rig, shells, connection):
+    error = logged_in(rig, shells, connection, Unreachable)
+    assert "reached from that machine only" not in error.details
+    assert "sshd" in error.remedy
+
+
+@pytest.mark.parametrize(("connection", "jump"), [
+    ("qemu+libssh://alex@h:2222/system", ("alex", "h", 2222)),
+    ("qemu+ssh://alex@h/system?keyfile=/k", ("alex", "h", 22)),
+    ("qemu+tls://h/system", None),
+])
+def test_clones_behind_a_host_are_reached_over_it_however_libvirt_gets_there(
+    rig, connection, jump
+):
+    _, provider = rig(amount=1)
+    provider.create_servers()
+    row, = provider.deployment.ledger.alive("virsh_domain")
+    provider.config = {**provider.config, "connection": connection}
+    around = addresses.Surroundings("lan", behind=True)
+    over = provider._server(row, "192.0.2.7", around).jump
+    assert (over and (over.user, over.host, over.port)) == jump
+
+
+def test_hypervisor_that_is_away_is_told_once_for_all_that_is_left(rig, recorder, tmp_path):
+    _, provider = rig(amount=2)
+    provider.create_servers()
+    known, left = provider.config, provider.deployment.ledger.alive()
+    away = f"qemu+unix:///system?socket={tmp_path}/none"
+    provider.config = {**known, "connection": away}
+    recorder.events.clear()
+    with pytest.raises(LeftOver, match=f"{len(left)} resource.s. on .* could not be") as caught:
+        provider.destroy_servers()
+    assert len(left) > 4
+    assert caught.value.details.count("libvirtd does not run") == 1
+    assert [event for event in recorder.events if event.title.startswith("remove ")] == []
+    assert {row.state for row in provider.deployment.ledger.alive()} == {ResourceState.LIVE}
+    provider.config = known
 
 
 def test_address_is_of_the_first_interface_and_rather_ipv4():

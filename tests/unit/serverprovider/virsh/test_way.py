@@ -21,9 +21,11 @@ from rally_deploy.serverprovider.virsh.wrapper import ssh_wrapper
     ("qemu+ssh://a@h/session?no_tty=1&mode=direct", "qemu+ssh://a@h/session?mode=direct",
      ("a", "h", 22)),
     ("qemu+ssh://a@h/system?command=/my/ssh", "qemu+ssh://a@h/system?command=/my/ssh",
-     ("", "", 22)),
+     ("a", "h", 22)),
+    ("qemu+libssh://a@h:2222/system?keyfile=/k", "qemu+libssh://a@h:2222/system?keyfile=/k",
+     ("a", "h", 2222)),
     ("qemu:///system", "qemu:///system", ("", "", 22)),
-    ("qemu+tls://h/system", "qemu+tls://h/system", ("", "", 22)),
+    ("qemu+tls://h/system", "qemu+tls://h/system", ("", "h", 22)),
     ("test:///default", "test:///default", ("", "", 22)),
 ])
 def test_connection_means_uri_and_host(given, uri, who):
@@ -31,7 +33,27 @@ def test_connection_means_uri_and_host(given, uri, who):
     assert (way.uri, (way.user, way.host, way.port)) == (uri, who)
 
 
-@pytest.mark.parametrize("given", ["qemu+tcp:///system", "a@h:99999", "a@-oProxyCommand=x"])
+@pytest.mark.parametrize(("given", "by_ssh", "wrapped", "key"), [
+    ("a@h", True, True, ""),
+    ("qemu+ssh://a@h/system?keyfile=/k", True, False, "/k"),
+    ("qemu+ssh://a@h/system?command=/my/ssh", True, False, ""),
+    ("qemu+libssh://a@h/system?keyfile=/k", True, False, "/k"),
+    ("qemu+libssh2://h/system", True, False, ""),
+    ("qemu+tls://h/system", False, False, ""),
+    ("qemu+tcp://h/system", False, False, ""),
+    ("qemu://h/system", False, False, ""),
+    ("qemu:///system", False, False, ""),
+])
+def test_guests_are_reached_over_a_host_that_ssh_leads_to(given, by_ssh, wrapped, key):
+    way = parse(given)
+    assert (way.by_ssh, way.wrapped, way.key) == (by_ssh, wrapped, key)
+    if by_ssh:
+        assert link.host_of(way, {}).key == (key or None)
+        assert link.host_of(way, {"connection_key": "/own"}).key == "/own"
+
+
+@pytest.mark.parametrize("given", ["qemu+tcp:///system", "a@h:99999", "a@-oProxyCommand=x",
+                                   "qemu+libssh://a@h:99999/system"])
 def test_connection_that_leads_nowhere_is_a_mistake(given):
     with pytest.raises(ValueError, match="."):
         parse(given)
@@ -93,8 +115,8 @@ def test_files_that_are_not_there_are_mistakes(tmp_path):
 class Told:
     """An error of libvirt's."""
 
-    def __init__(self, code, number=-1):
-        self._code, self._number = code, number
+    def __init__(self, code, number=-1, text="as libvirt says it"):
+        self._code, self._number, self._text = code, number, text
 
     def get_error_code(self):
         return self._code
@@ -103,7 +125,7 @@ class Told:
         return self._number
 
     def get_error_message(self):
-        return "as libvirt says it"
+        return self._text
 
 
 @pytest.mark.parametrize(("code", "number", "kind"), [
@@ -130,6 +152,22 @@ def test_libvirtd_that_is_down_is_told_apart_from_one_that_refuses():
     assert type(link._cannot_open(parse("qemu:///system"), down)) is refusal.HypervisorUnreachable
     denied = refusal.of(Told(refusal.SYSTEM_ERROR, errno.EACCES), "connect")
     assert link._cannot_open(parse("qemu:///system"), denied) is denied
+
+
+@pytest.mark.parametrize(("code", "number", "text"), [
+    # As libssh's and libssh2's transport say it of another key, then of none, then OpenSSH.
+    (refusal.AUTH_FAILED, -1, "authentication failed: !!! SSH HOST KEY VERIFICATION FAILED !!!: "),
+    (98, -1, "libssh transport error: no suitable callback for host key verification"),
+    (85, -1, "SSH transport error: no suitable callback for host key verification"),
+    (refusal.SYSTEM_ERROR, errno.ECONNRESET,
+     "Cannot recv data: Host key verification failed.: Connection reset by peer"),
+])
+def test_host_key_that_libvirt_refuses_is_told_apart_with_what_to_do(code, number, text):
+    way = parse("qemu+libssh://a@performance-01/system")
+    error = link._cannot_open(way, refusal.of(Told(code, number, text), "connect"))
+    assert type(error) is refusal.HostKeyRefused
+    assert error.code == code
+    assert "ssh-keygen -R performance-01" in error.remedy
 
 
 def test_local_socket_that_is_not_there_says_start_libvirtd(libvirt, tmp_path):
