@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import subprocess
 
 from rally_deploy.testing.fakes import plugin_path
@@ -49,6 +50,11 @@ class Stranger:
 
     def look(self):
         return self.run(LOOK).splitlines()
+
+    def changes(self, before):
+        """How it looks now beside how it looked then, as a diff's lines; empty if alike."""
+        found = difflib.unified_diff(before, self.look(), "before", "now", lineterm="", n=0)
+        return list(found)
 
     @property
     def provider(self):
