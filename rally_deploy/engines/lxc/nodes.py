@@ -82,29 +82,25 @@ class Seeds:
             # A run before this one has started it; what is copied must not change meanwhile.
             lxc.stop(shell, row.name, _STOP_TIMEOUT_S)
         available = lxc_seed.measure_memory(shell).available
-        _require_memory(row, first.clones, live, available)
+        self._tell_of_memory(row, len(first.clones - live), available)
         if not first.clones & live:
             row = self._deployment.ledger.update(row, {_BEFORE: available})
         if self.runs(row):
             lxc.start(shell, row.name)
         return row
 
+    def _tell_of_memory(self, first: Resource, lack: int, available: int) -> None:
+        """A warning if the clones that lack may not fit: right after its making a node has more.
 
-def _require_memory(
-    first: Resource, wanted: frozenset[str], live: set[str], available: int
-) -> None:
-    """HostError if the clones that lack cannot fit; what they share with others is not counted."""
-    own, lack = first.facts.get(_OWN, 0), len(wanted - live)
-    if lack * own > available:
-        room = available // own + len(wanted & live) + 1
-        raise HostError(
-            host_of(first),
-            f"{lack} clones need {lack * own / _MB:.0f} MB of memory, "
-            f"{available / _MB:.0f} MB are available",
-            f"the first container has taken {own / _MB:.0f} MB of its own",
-            "free some memory, then 'rdeploy resume'; or destroy it, and create it again with "
-            f"fewer nodes per server (at most {room} have room)",
-        )
+        What they share with others is not counted.
+        """
+        own = first.facts.get(_OWN, 0)
+        if lack * own > available:
+            self._deployment.note(
+                f"{lack} clones may need {lack * own / _MB:.0f} MB of memory, "
+                f"{available / _MB:.0f} MB are available: the first container has taken "
+                f"{own / _MB:.0f} MB of its own; fewer nodes per server need less",
+                host_of(first), warning=True)
 
 
 def run_start_script(deployment: Deployment, text: str, node: Node) -> None:
