@@ -37,7 +37,7 @@ def debian(cloud, tmp_path):
             images.upload(one["id"], data)
         return one["id"]
 
-    flavor = flavors.create("rdt-debian", ram=2048, vcpus=1, disk=8)
+    flavor = flavors.create("rdt-debian", ram=2048, vcpus=1, disk=10)
     try:
         yield image(
             "debian", "disk.qcow2", "qcow2", kernel_id=image("kernel", "vmlinuz", "aki"),
