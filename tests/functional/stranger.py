@@ -52,9 +52,9 @@ class Stranger:
         return self.run(LOOK).splitlines()
 
     def changes(self, before):
-        """How it looks now beside how it looked then, as a diff's lines; empty if alike."""
+        """How it looks now beside how it looked then, as a diff; empty if alike."""
         found = difflib.unified_diff(before, self.look(), "before", "now", lineterm="", n=0)
-        return list(found)
+        return "\n".join(found)
 
     @property
     def provider(self):

@@ -9,7 +9,7 @@ FILES = (
     "/etc/sudoers.d/cinder-rootwrap", "/etc/sudoers.d/neutron-rootwrap", "/etc/openstack",
     "/etc/bash_completion.d", "/etc/bash_completion.d/osc.bash_completion",
     "/etc/bash_completion.d/nova-manage.bash_completion", "/etc/tmpfiles.d/uwsgi.conf",
-    "/etc/gitconfig",
+    "/etc/gitconfig", "/etc/crypttab",
     "/etc/rsyslog.d/90-stack-m.conf", "/etc/rsyslog.d/90-stack-s.conf", "/etc/nova",
     "/etc/keystone", "/etc/glance", "/etc/placement", "/etc/neutron", "/etc/cinder", "/etc/swift",
     "/etc/apache2", "/etc/mysql", "/etc/rabbitmq", "/etc/uwsgi", "/etc/postgresql",
