@@ -128,7 +128,7 @@ def test_services_speak_https(rdeploy, git_base, tmp_path):
     try:
         rdeploy("create", "--name", "node", "--file", file, timeout=3000)
         shown = rdeploy.json("show", "node")
-        assert {url.split(":")[0] for url in shown["endpoints"].values()} == {"https"}
+        assert {url.split(":")[0] for url in shown["credentials"]["services"].values()} == {"https"}
         assert "compute" in rdeploy("check", "node").stdout
         outside = Cloud(rdeploy, "node")
         assert Path(outside.env["OS_CACERT"]).is_file()
