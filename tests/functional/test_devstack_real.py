@@ -127,8 +127,8 @@ def test_services_speak_https(rdeploy, git_base, tmp_path):
         "node", config(git_base, empty_image(tmp_path), **{"ENABLED_SERVICES+": ",tls-proxy"}))
     try:
         rdeploy("create", "--name", "node", "--file", file, timeout=3000)
-        shown = rdeploy.json("show", "node")
-        assert {url.split(":")[0] for url in shown["credentials"]["services"].values()} == {"https"}
+        services = rdeploy.json("show", "node")["credentials"]["services"]
+        assert {url.split(":")[0] for url in services.values()} == {"https"}
         assert "compute" in rdeploy("check", "node").stdout
         outside = Cloud(rdeploy, "node")
         assert Path(outside.env["OS_CACERT"]).is_file()
