@@ -26,7 +26,7 @@ BASE_PACKAGES = (
     "openssh-server", "python3", "iproute2", "iputils-ping", "procps", "ca-certificates", "sudo",
 )
 
-BUILD_TIMEOUT_S = 1800.0
+BUILD_TIMEOUT_S = 3600.0
 
 #: Distributions whose template has their own name and takes their own mirror.
 _TEMPLATES = ("debian", "ubuntu")

@@ -1,7 +1,8 @@
 """A whole Debian with cloud-init as a disk for virtual machines, of libvirt or of a cloud.
 
 It is the base container of LxcProvider on a disk, with a kernel and its initramfs beside it, which
-are booted directly: no boot loader, which would take long under software emulation.
+are booted directly: no boot loader, which would take long under software emulation. The base is in it
+once more as a container, so that LxcProvider finds it there: to make it would take half an hour.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ export root=$folder/root
 trap 'rm -rf "$root"' EXIT
 mkdir -p "$folder"
 cp -a "$base/rootfs" "$root"
+mkdir -p "$root/var/lib/lxc"
+cp -a "$base" "$root/var/lib/lxc/"
+rm -f "$root/var/lib/lxc"/*/lxc_snapshots
 cat /etc/resolv.conf >"$root/etc/resolv.conf"
 printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
 chmod 755 "$root/usr/sbin/policy-rc.d"
