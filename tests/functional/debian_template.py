@@ -1,8 +1,8 @@
 """A whole Debian with cloud-init as a disk for virtual machines, of libvirt or of a cloud.
 
 It is the base container of LxcProvider on a disk, with a kernel and its initramfs beside it, which
-are booted directly: no boot loader, which would take long under software emulation. The base is in it
-once more as a container, so that LxcProvider finds it there: to make it would take half an hour.
+are booted directly: no boot loader, which would take long under software emulation. The base is in
+it once more as a container, so that LxcProvider finds it there: to make it takes half an hour.
 """
 
 from __future__ import annotations
