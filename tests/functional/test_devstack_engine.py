@@ -291,7 +291,7 @@ class TestOnAForeignServer:
                 rdeploy.config("c", cloud(repo, stranger.provider)))
         running = rdeploy.start("destroy", "node", "--yes")
         rdeploy.wait_for_event("node", "remove devstack", running)
-        running.send_signal(signal.SIGINT)
+        running.terminate()
         assert running.wait(120) == 3
         rdeploy("resume", "node")
         assert "active" in stranger.run("systemctl is-active devstack@n-cpu-1.service")
