@@ -152,7 +152,7 @@ def test_one_container_per_host_needs_no_clone(made):
 
 def test_clone_whose_script_fails_does_not_start_and_is_named(made):
     deployment = made(block(inner={"refused": "-002"}))
-    with pytest.raises(Exception, match="1 of 2 failed") as caught:
+    with pytest.raises(Exception, match="1 of 2 clones failed") as caught:
         deployment.deploy()
     assert "-002 could not be made a node of its own" in caught.value.details
     assert "this clone is refused" in caught.value.details
