@@ -47,7 +47,9 @@ answers() {
         read -r _ status _ <&3
         [ "${status:-500}" -lt 500 ]' "$port" "$kind" 2>/dev/null
 }
-until answers; do
+# Until its restart is through, what answers may be the old one, which is about to stop.
+settled() { [ -z "$(systemctl show -p Job --value "$unit")" ]; }
+until settled && answers; do
     if systemctl is-failed -q "$unit"; then echo "$unit failed" >&2; exit 70; fi
     if [ "$(date +%s)" -ge "$end" ]; then echo "no answer on port $port" >&2; exit 71; fi
     sleep 0.25

@@ -1,5 +1,9 @@
 """Packages, files and scripts that run once, on a server that only says what it was asked."""
 
+import os
+import socket
+import subprocess
+
 import pytest
 
 from rally_deploy.errors import CommandFailed, HostError
@@ -86,6 +90,22 @@ def test_service_that_does_not_answer_is_named_with_its_log():
     with pytest.raises(HostError, match=r"(?s)nova-api does not run.*ImportError") as error:
         systemd.wait_up(shell, systemd.Unit("nova-api", port=8774))
     assert "journalctl -u nova-api" in error.value.remedy
+
+
+def test_old_process_that_still_answers_is_not_taken_for_the_restarted_one(tmp_path):
+    restarting, systemctl = tmp_path / "restarting", tmp_path / "systemctl"
+    restarting.touch()
+    systemctl.write_text(f"#!/bin/sh\n[ $1 = show ] || exit 1\n[ ! -e {restarting} ] || echo 17\n")
+    systemctl.chmod(0o755)
+    with socket.create_server(("127.0.0.1", 0)) as old:
+        words = ["60", "rabbitmq-server", str(old.getsockname()[1]), "tcp"]
+        waiting = subprocess.Popen(
+            ["sh", "-ec", systemd._WAIT, "sh", *words],
+            env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(1)
+        restarting.unlink()
+        assert waiting.wait(30) == 0
 
 
 def test_started_services_are_told():
