@@ -1,8 +1,12 @@
-"""A small outside world: a folder with one file per thing. It outlives its users' processes."""
+"""A small outside world: a folder with one link per thing. It outlives its users' processes.
+
+What a link leads to are the thing's facts as JSON.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -33,8 +37,8 @@ class World:
             time.sleep(self._delay_s)
             if self._refuse and self._refuse in name:
                 raise WorldRefuses(f"{name} cannot be made", remedy="take 'refuse' out")
-            with (self._folder / name).open("x") as file:
-                json.dump(facts, file)
+            # In one step, whole, and only if there is none: a kill leaves no half of it.
+            (self._folder / name).symlink_to(json.dumps(facts))
 
     def delete(self, name: str) -> None:
         """Delete a thing, and what is inside it; absent is success."""
@@ -45,7 +49,7 @@ class World:
 
     def exists(self, name: str) -> bool:
         with outside_call():
-            return (self._folder / name).exists()
+            return (self._folder / name).is_symlink()
 
     def names(self) -> list[str]:
         """All things there are; a look of the test, no outside call."""
@@ -53,9 +57,9 @@ class World:
 
 
 def _inside(path: Path) -> str | None:
-    """What this thing is inside of; None too for one that is half made, or gone meanwhile."""
+    """What this thing is inside of; None too for one that is gone meanwhile."""
     try:
-        found: str | None = json.loads(path.read_text()).get("inside")
-    except (FileNotFoundError, json.JSONDecodeError):
+        found: str | None = json.loads(os.readlink(path)).get("inside")
+    except FileNotFoundError:
         return None
     return found

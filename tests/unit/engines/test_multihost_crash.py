@@ -44,7 +44,7 @@ class Place:
     def copy(self):
         """This place a second time: another way to go on from here."""
         other = self.folder.with_name(f"{self.folder.name}-copy")
-        shutil.copytree(self.folder, other)
+        shutil.copytree(self.folder, other, symlinks=True)
         return Place(other, self.env["PYTHONPATH"])
 
     def rdeploy(self, *arguments, **env):
