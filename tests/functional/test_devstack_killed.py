@@ -32,7 +32,7 @@ class TestKilled:
     def test_destroy_leaves_the_server_as_it_was(self, rdeploy, file, before, stranger):
         points = rdeploy.points_of(file)
         assert stranger.changes(before) == ""
-        for point in spread(points, 7):
+        for point in spread(points, 5):
             name = f"killed-{point}"
             assert rdeploy.killed(point, "create", "--name", name, "--file", file), point
             rdeploy("destroy", name, "--yes")
@@ -40,7 +40,7 @@ class TestKilled:
 
     def test_resume_goes_on_and_stacks_once(self, rdeploy, file, before, stranger):
         points = rdeploy.points_of(file)
-        for point in spread(points, 5)[1:]:
+        for point in spread(points, 4)[1:]:
             name = f"killed-{point}"
             assert rdeploy.killed(point, "create", "--name", name, "--file", file), point
             rdeploy("resume", name)
