@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rally_deploy.engines.devstack.dropped import signed_services
 from rally_deploy.engines.devstack.local_conf import compute_defaults, variables
 from rally_deploy.engines.devstack.node import Node
 from rally_deploy.errors import CloudBroken, CommandFailed, WaitTimeout
@@ -40,10 +40,11 @@ def services(handed: Mapping[str, str], local_conf: str | Mapping[str, Any]) -> 
     given = variables(local_conf)
     listed = given.get("ENABLED_SERVICES") or compute_defaults(handed, local_conf).get(
         "ENABLED_SERVICES", "")
-    names = _names(listed)
-    more = _names(given.get("ENABLED_SERVICES+", "")) if names else frozenset()
-    off = {name for name in names | more if name.startswith("-")}
-    return (names | more) - off - {name[1:] for name in off}
+    names = frozenset(signed_services(listed))
+    if names:
+        names |= frozenset(signed_services(given.get("ENABLED_SERVICES+", "")))
+    off = {name for name in names if name.startswith("-")}
+    return names - off - {name[1:] for name in off}
 
 
 def is_compute(handed: Mapping[str, str], local_conf: str | Mapping[str, Any]) -> bool:
@@ -52,10 +53,6 @@ def is_compute(handed: Mapping[str, str], local_conf: str | Mapping[str, Any]) -
         return True
     named = services(handed, local_conf)
     return "SERVICE_HOST" in variables(local_conf) and bool(named) and not named & _CONTROL
-
-
-def _names(services: str) -> frozenset[str]:
-    return frozenset(name for name in re.split(r"[,\s]+", services.strip("\"'")) if name)
 
 
 def discover(node: Node) -> None:

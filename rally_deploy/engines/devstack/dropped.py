@@ -121,9 +121,14 @@ def service_advice(service: str, plugins: frozenset[str] = frozenset()) -> str:
     return ""
 
 
+def signed_services(value: str) -> list[str]:
+    """The services of an ENABLED_SERVICES as they stand there: ``,-n-cpu`` names -n-cpu."""
+    return [name for name in re.split(r"[,\s]+", value.strip("\"'")) if name]
+
+
 def services_of(value: str) -> list[str]:
     """The services of an ENABLED_SERVICES without their signs: ``,-n-cpu`` names n-cpu."""
-    return [name.lstrip("-") for name in re.split(r"[,\s]+", value.strip("\"'")) if name]
+    return [name.lstrip("-") for name in signed_services(value)]
 
 
 def without_services(value: str) -> str:

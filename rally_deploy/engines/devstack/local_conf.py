@@ -173,7 +173,7 @@ def _lacks_placement_client(*services: Any) -> bool:
     """Whether lists of services have Nova's compute without what tells it of Placement."""
     names = {
         name for given in services if isinstance(given, str)
-        for name in re.split(r"[,\s]+", given.strip("\"'"))
+        for name in dropped.signed_services(given)
     }
     told = {"placement-client", "placement-api", "-placement-client", "-n-cpu"}
     return "n-cpu" in names and not told & names

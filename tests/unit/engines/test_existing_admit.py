@@ -1,7 +1,5 @@
 """Computes that were deployed for a cloud that was there before: it is asked for them."""
 
-import threading
-
 import pytest
 
 from rally_deploy.engines.existing import ExistingCloud
@@ -13,11 +11,8 @@ from tests.unit.hosts.http_cloud import PASSWORD, FakeCloud
 
 @pytest.fixture
 def server():
-    server = FakeCloud()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with FakeCloud() as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A small cloud on the loopback that keeps what it is told."""
 
 import json
+import threading
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -11,7 +12,10 @@ KEYS = {"detail": "flavors", "os-hypervisors": "hypervisors"}
 
 
 class FakeCloud(ThreadingHTTPServer):
-    """Collections at any path: POST adds, GET lists or shows, DELETE removes."""
+    """Collections at any path: POST adds, GET lists or shows, DELETE removes.
+
+    ``with FakeCloud() as server:`` it answers.
+    """
 
     daemon_threads = True
 
@@ -19,6 +23,14 @@ class FakeCloud(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Requests)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.things, self.asked, self.broken, self.uploads = {}, [], [], {}
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *error):
+        self.shutdown()
+        self.server_close()
 
     def count(self, method, path):
         return sum(1 for m, p in self.asked if m == method and p == path)

@@ -1,7 +1,5 @@
 """The client against a small cloud on the loopback that keeps what it is told."""
 
-import threading
-
 import pytest
 
 from rally_deploy.errors import CloudBroken
@@ -16,11 +14,8 @@ from tests.unit.hosts.http_cloud import PASSWORD, FakeCloud
 
 @pytest.fixture
 def server():
-    server = FakeCloud()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with FakeCloud() as server:
+        yield server
 
 
 @pytest.fixture
