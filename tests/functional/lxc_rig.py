@@ -82,10 +82,13 @@ def local_shell():
     return LocalShell(Server.from_dict(LOCAL), NoObserver())
 
 
-def make_base():
-    """The base container that ``config`` asks for, made on this machine if it is not there yet."""
+def make_base(*packages):
+    """The base container that ``config`` asks for, made on this machine if it is not there yet.
+
+    :param packages: put into it beside what every base has.
+    """
     shell = local_shell()
-    image = lxc_base.BaseImage("debian", "bookworm")
+    image = lxc_base.BaseImage("debian", "bookworm", packages=packages)
     if not lxc_base.has_image(shell, image.name):
-        lxc_base.build(shell, "rdt-base", image)
+        lxc_base.build(shell, "-".join(["rdt-base", *packages]), image)
     return image.name

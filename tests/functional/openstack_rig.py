@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from rally_deploy.serverprovider.openstack import OpenStackProvider
 from rally_deploy.serverprovider.openstack.cloud import Cloud
 from rally_deploy.serverprovider.openstack.refusal import Patience
 from rally_deploy.testing.contract import open_deployer, open_deployment
+from rally_deploy.testing.fakes import plugin_path
+from tests.functional.conftest import Rdeploy
 from tests.functional.lxc_rig import ServersOnly
 
 
@@ -84,6 +88,23 @@ class RealCloud:
                             if p["device_owner"].startswith("compute:") or not p["device_owner"]),
             "images": sorted(i["id"] for i in client.glance.images.list()),
         }
+
+
+class Whole:
+    """The real rdeploy with a config of the FakeEngine over this provider."""
+
+    def __init__(self, folder: Path, block: Mapping[str, Any], **keys: Any) -> None:
+        folder.mkdir()
+        self.rdeploy = Rdeploy(folder / "home")
+        self.rdeploy.env["PYTHONPATH"] = plugin_path(folder / "plugins")
+        self.file = self.rdeploy.config("cloud", {
+            "type": "FakeEngine", "world": str(folder / "world"), "provider": block, **keys})
+
+    def create(self, **options: Any) -> Any:
+        return self.rdeploy("create", "--name", "it", "--file", self.file, **options)
+
+    def destroy(self) -> Any:
+        return self.rdeploy("destroy", "it", "--yes")
 
 
 def deployer(folder: Any, watcher: Any = None) -> Any:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rally_deploy.config import path_text
+from rally_deploy.hosts import cloud_config
 from rally_deploy.serverprovider.libcloud import drivers
 
 _SECRET: Mapping[str, Any] = {"x-secret": True, "description": "never shown"}
@@ -121,6 +123,9 @@ def mistakes(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 re.compile(pattern)
             except re.error as error:
                 yield key, f"'{pattern}' is no regular expression: {error}"
+    for spec, told in config["userdata"].items():
+        if isinstance(told, str) and (wrong := cloud_config.problem(told)):
+            yield path_text(("userdata", spec)), wrong
     problem = drivers.problem(config["driver"], config["driver_args"])
     if problem:
         yield problem

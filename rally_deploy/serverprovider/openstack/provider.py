@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rally_deploy.hosts.tagged import Tagged
 from rally_deploy.model import Resource, ResourceState, Server
-from rally_deploy.serverprovider.openstack import readiness, schema
+from rally_deploy.serverprovider.openstack import schema
 from rally_deploy.serverprovider.openstack.parts import (
     ADDRESS,
     GROUP,
@@ -91,8 +91,7 @@ class OpenStackProvider(CloudParts):
             active = deployment.each(partial(waiting.active, self._cloud, there), rows)
         servers = self._addressed(rows, active, found.networks)
         if self.config["wait_for_ssh"]:
-            with step("wait until they let us in"):
-                deployment.each(self._ready, servers)
+            self._await_work(servers)
         return servers
 
     def _spots(self, amount: int) -> list[Spot]:
@@ -199,15 +198,21 @@ class OpenStackProvider(CloudParts):
 
         return [server(row, there) for row, there in zip(rows, active, strict=True)]
 
-    def _ready(self, server: Server) -> None:
+    def _await_work(self, servers: Sequence[Server]) -> None:
+        """Until all are fit for work: they let us in, and their cloud-init has ended."""
+        from rally_deploy.serverprovider.openstack.cloud_init import wait_for_cloud_init
+        from rally_deploy.serverprovider.openstack.readiness import wait_for_login
         from rally_deploy.serverprovider.openstack.servers import console_of
 
-        def console() -> str:
-            return console_of(self._cloud, server.facts["instance_id"])
+        def until(wait: Callable[..., None], server: Server) -> None:
+            wait(self.deployment, server, self._patience,
+                 lambda: console_of(self._cloud, server.facts["instance_id"]))
 
-        readiness.wait_for_login(self.deployment, server, self._patience, console)
+        with self.deployment.step("wait until they let us in"):
+            self.deployment.each(partial(until, wait_for_login), servers)
         if self.config["wait_for_cloud_init"]:
-            readiness.wait_for_cloud_init(self.deployment, server, self._patience, console)
+            with self.deployment.step("wait for the end of their cloud-init"):
+                self.deployment.each(partial(until, wait_for_cloud_init), servers)
 
     def place(self) -> str:
         return schema.place(self.config)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rally_deploy.access import v3_url
+from rally_deploy.hosts import cloud_config
 from rally_deploy.serverprovider.openstack.keys import key_problem
 
 _FORMATS = ["qcow2", "raw", "iso", "vmdk", "vdi", "vhd", "vhdx", "ami", "ari", "aki", "ploop"]
@@ -97,8 +98,9 @@ SCHEMA: Mapping[str, Any] = {
         "wait_for_ssh": {"type": "boolean", "default": True,
                          "description": "wait until each server lets us log in"},
         "wait_for_cloud_init": {"type": "boolean", "default": True,
-                                "description": "wait for the end of cloud-init where the image "
-                                               "has it; its errors are errors"},
+                                "description": "with 'wait_for_ssh', wait for the end of "
+                                               "cloud-init where the image has it; its errors "
+                                               "are errors, what it got over are warnings"},
         "timeout_s": {"type": "integer", "minimum": 10, "default": 1800,
                       "description": "seconds for all calls, tries and waits together"},
     },
@@ -212,6 +214,9 @@ def _image_mistakes(image: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "image.url", f"there is no file {path}"
     if len(base64.b64encode(image.get("userdata", "").encode())) > _USERDATA_LIMIT:
         yield "image.userdata", "Nova takes at most 48 KiB of it"
+    problem = cloud_config.problem(image.get("userdata", ""))
+    if problem:
+        yield "image.userdata", problem
 
 
 def warnings(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

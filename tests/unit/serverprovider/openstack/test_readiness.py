@@ -1,13 +1,17 @@
-"""Servers that let us in late or not at all, and cloud-init in its generations."""
+"""Servers that let us in late or not at all, and what their cloud-init says."""
 
 import json
 from types import SimpleNamespace
 
 import pytest
 
-from rally_deploy.errors import AuthenticationFailed, ConnectionLost, Unreachable
+from rally_deploy.errors import (
+    AuthenticationFailed,
+    CommandTimeout,
+    ConnectionLost,
+    Unreachable,
+)
 from rally_deploy.serverprovider.openstack import readiness
-from rally_deploy.serverprovider.openstack.readiness import parse
 from rally_deploy.serverprovider.openstack.refusal import ServerFailed
 from rally_deploy.ssh.base import Result, Shell
 from rally_deploy.ssh.hostkeys import HostKeyCheck
@@ -20,8 +24,8 @@ class Guests:
 
     def __init__(self):
         self.refusals = [Unreachable, AuthenticationFailed]
-        self.cloud_init, self.log, self.tried = "absent\n", "", 0
-        self.restarts = []  # what is met when cloud-init is asked for
+        self.cloud_init, self.log, self.tried = {}, "", 0  # the first: as JSON of its status
+        self.restarts = []  # what is met when cloud-init is waited for
 
     def get(self, server, observer, host_keys):
         return Guest(self, server, observer, host_keys)
@@ -49,10 +53,11 @@ class Guest(Shell):
             guests.tried += 1
             raise guests.refusals[guests.tried - 1](self.server, "not yet")
         text = ""
-        if "cloud-init status" in stdin.decode():
+        if "until is_over" in stdin.decode():
             if guests.restarts:
                 raise guests.restarts.pop(0)(self.server, "it restarts")
-            text = guests.cloud_init
+        elif "cloud-init status" in stdin.decode():
+            text = f"=== status\n{json.dumps(guests.cloud_init)}\n" if guests.cloud_init else ""
         elif "cloud-init-output.log" in command:
             text = guests.log
         return Result(command, 0, text, "", 0.1)
@@ -122,38 +127,42 @@ def test_refusals_before_a_restart_do_not_count(provider, guests, monkeypatch):
 
 def test_cloud_init_that_restarts_the_server_is_waited_for(provider, guests):
     guests.restarts = [ConnectionLost, Unreachable, AuthenticationFailed]
-    guests.cloud_init = json.dumps({"status": "error", "errors": ["after the restart"]})
+    guests.cloud_init = {"status": "error", "errors": ["after the restart"]}
     with pytest.raises(ServerFailed, match="has ended with errors") as caught:
         provider.create_servers()
     assert "after the restart" in caught.value.details
 
 
 def test_errors_of_cloud_init_fail_the_server(provider, guests):
-    guests.cloud_init = json.dumps({"status": "error", "errors": ["no such package: nano"]})
+    guests.cloud_init = {"status": "error", "errors": ["no such package: nano"]}
     guests.log = "E: Unable to locate package nano\n"
     with pytest.raises(ServerFailed, match="cloud-init of .* has ended with errors") as caught:
         provider.create_servers()
     assert "no such package: nano" in caught.value.details
     assert "Unable to locate package" in caught.value.details
+    assert "mend 'userdata'" in caught.value.remedy
+
+
+def test_cloud_init_that_does_not_end_is_told_with_what_it_wrote_last(provider, guests):
+    guests.restarts = [CommandTimeout]
+    guests.log = "waiting for a license server\n"
+    with pytest.raises(ServerFailed, match="cloud-init of .* does not end") as caught:
+        provider.create_servers()
+    assert "waiting for a license server" in caught.value.details
+    assert "rdeploy resume" in caught.value.remedy
 
 
 def test_mended_errors_of_cloud_init_are_warnings(provider, guests, recorder):
-    guests.cloud_init = json.dumps({
+    guests.cloud_init = {
         "status": "done", "errors": [],
-        "recoverable_errors": {"WARNING": ["old key 'apt_mirror'"]}})
+        "recoverable_errors": {"WARNING": ["old key 'apt_mirror'"]}}
     provider.create_servers()
     assert "cloud-init: warning: old key 'apt_mirror'" in [e.title for e in recorder.events]
+    assert "wait for the end of their cloud-init" in [e.title for e in recorder.events]
 
 
-@pytest.mark.parametrize(("text", "errors"), [
-    ('{"status": "done", "errors": []}\n=== result\n{"v1": {"errors": []}}', []),
-    ('{"status": "error", "errors": [], "detail": "DataSourceNone"}', ["DataSourceNone"]),
-    ("status: done\n\n=== result\n{\"v1\": {\"errors\": []}}", []),
-    ("status: error\ndetail: it broke\n=== result\n", ["status: error detail: it broke"]),
-    ("\n=== result\n{\"v1\": {\"errors\": [\"('scripts-user', 'x')\"]}}",
-     ["('scripts-user', 'x')"]),
-    ("\n=== result\n", []),
-    ("{broken", []),
-])
-def test_every_generation_of_cloud_init_is_understood(text, errors):
-    assert parse(text)[0] == errors
+def test_cloud_init_is_not_asked_where_it_is_not_waited_for(provider, guests, recorder):
+    guests.cloud_init = {"status": "error", "errors": ["unheard"]}
+    provider.config["wait_for_cloud_init"] = False
+    assert len(provider.create_servers()) == 1
+    assert "wait for the end of their cloud-init" not in [e.title for e in recorder.events]

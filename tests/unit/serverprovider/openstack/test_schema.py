@@ -72,6 +72,8 @@ def test_every_form_of_an_image_is_taken(image):
     ({"cloud": "mine"}, "user", "leave this out, or 'cloud'"),
     ({"flavour": "2"}, "flavour", "flavor"),
     ({"image": {**RALLY["image"], "userdata": "x" * 50_000}}, "image.userdata", "48 KiB"),
+    ({"image": {**RALLY["image"], "userdata": "#cloud-config\nruncmd: [a\n"}}, "image.userdata",
+     "it is not YAML in line 3"),
 ])
 def test_mistake_is_found_at_its_place(keys, path, part):
     found = mistakes(**keys)
