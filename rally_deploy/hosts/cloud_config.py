@@ -18,9 +18,10 @@ def problem(userdata: str) -> str:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        line = text.splitlines()[mark.line].strip() if mark and mark.line < text.count("\n") else ""
-        where = f" in line {mark.line + 1}" if mark else ""
-        return f"it is not YAML{where}: {error.problem}" + (f": {line}" if line else "")
+        if mark is None:
+            return f"it is not YAML: {error.problem}"
+        line = "".join(text.splitlines()[mark.line:mark.line + 1]).strip()
+        return f"it is not YAML in line {mark.line + 1}: {error.problem}: {line}".rstrip(": ")
     except yaml.YAMLError as error:
         return f"it is not YAML: {error}"
     if tree is not None and not isinstance(tree, yaml.MappingNode):

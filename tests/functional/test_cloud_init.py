@@ -1,4 +1,4 @@
-"""cloud-init of real Debians in servers of the cloud that DistroEngine makes: waited for, heard."""
+"""cloud-init of real Debians in servers of the cloud that DistroEngine makes."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,9 +15,9 @@ pytestmark = [
     pytest.mark.skipif("fake" in STANDING, reason="servers of Nova's fake driver have no Debian"),
 ]
 
-#: It takes a while, and no generation of cloud-init has such a key.
+#: It takes a while, and has a value that its schema does not allow.
 SLOW = """#cloud-config
-rdt_no_such_key: 1
+final_message: 5
 runcmd:
 - echo rdt is at work
 - sleep 20
@@ -88,7 +88,7 @@ def test_create_returns_when_cloud_init_has_done_all_and_tells_what_it_got_over(
     assert on_it("cloud-init", "status") == "status: done"
     lines = slow.done.stderr.splitlines()
     assert [line for line in lines if "begin wait for the end of their cloud-init" in line]
-    assert [line for line in lines if "warning cloud-init: warning: " in line]
+    assert [line for line in lines if "warning cloud-init: warning: Invalid cloud-config" in line]
     assert "rdt is at work" in slow.rdeploy("logs", "it").stdout
 
 

@@ -67,7 +67,8 @@ class Guest:
 
     def wait(self, timeout_s=240.0):
         def note(text, server, warning):
-            assert warning and server.name == NAME
+            assert warning
+            assert server.name == NAME
             self.warnings.append(text)
 
         deployment = SimpleNamespace(ssh=lambda server: self.shell, note=note)
@@ -94,7 +95,8 @@ def container():
         (guest.root / "etc/cloud/cloud.cfg.d/90-rdt.cfg").write_text(CONFIG)
         yield guest
     finally:
-        sh("lxc-destroy", "-f", "-n", NAME)
+        sh("lxc-stop", "-k", "-n", NAME, check=False)
+        sh("lxc-destroy", "-n", NAME)
 
 
 @pytest.fixture
@@ -114,10 +116,15 @@ def test_error_of_an_early_stage_does_not_end_the_wait_for_the_last_one(guest):
     assert "rdt was here" in guest.shell.lines
 
 
-def test_cloud_config_that_it_cannot_read_is_a_warning(guest):
-    guest.boot("#cloud-config\nruncmd: [[[\n")
+@pytest.mark.parametrize(("userdata", "complaint"), [
+    ("#cloud-config\nruncmd: [[[\n", "Failed loading yaml"),
+    ("#cloud-config\nfinal_message: 5\n", "Invalid cloud-config"),
+    ("runcmd: [exit 7]\n", "Unhandled non-multipart"),
+])
+def test_what_it_only_logs_is_a_warning(guest, userdata, complaint):
+    guest.boot(userdata)
     guest.wait()
-    assert [w for w in guest.warnings if w.startswith("cloud-init: warning: Failed loading yaml")]
+    assert [w for w in guest.warnings if w.startswith(f"cloud-init: warning: {complaint}")]
 
 
 def test_good_one_ends_without_a_word(guest):

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _LOG = "/var/log/cloud-init-output.log"
 
-# Tells what it writes meanwhile. "cloud-init status --wait" of itself does not do: that of Debian 12
-# comes back at the first error of an early stage, while the later ones are still at work, and
+# Tells what it writes meanwhile. "cloud-init status --wait" of itself does not do: that of Debian
+# 12 comes back at the first error of an early stage, while the later ones are still at work, and
 # others never come back where the last stage did not run.
 _WAIT = r"""
 command -v cloud-init >/dev/null 2>&1 || exit 0
@@ -44,8 +44,10 @@ is_over() {
     done
     [ -d /run/systemd/system ] || return 1
     # Without a result its last stage may have failed, or may not be going to run at all.
-    ! systemctl show -p Job,ActiveState cloud-final.service |
-        grep -q -E '^(Job=[1-9]|ActiveState=(activating|deactivating|reloading))'
+    state=$(systemctl show -p Job,ActiveState cloud-final.service 2>/dev/null) || return 1
+    case $state in
+        *Job=[1-9]*|*=activating*|*=deactivating*|*=reloading*) return 1 ;;
+    esac
 }
 until is_over; do
     tell "$1"

@@ -18,7 +18,7 @@ def test_what_cloud_init_takes_is_good(text):
 
 
 @pytest.mark.parametrize(("text", "part"), [
-    ("#cloud-config\nruncmd:\n- echo 'a\n", "it is not YAML in line 4"),
+    ("#cloud-config\nruncmd:\n- 'echo a\n", "it is not YAML in line 4"),
     ("#cloud-config\npackages: [nano]\n  runcmd: x\n", "in line 3"),
     ("#cloud-config\na: b: c\n", "a: b: c"),
     ("#cloud-config\na: *nowhere\n", "undefined alias"),
