@@ -1,12 +1,13 @@
 """How the real cloud-init ends, in a container that is told by a file what a server is told."""
 
 import subprocess
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from rally_deploy.errors import CommandTimeout
+from rally_deploy.errors import CommandTimeout, ConnectionLost
 from rally_deploy.model import Server
 from rally_deploy.serverprovider.openstack.cloud_init import wait_for_cloud_init
 from rally_deploy.serverprovider.openstack.refusal import Patience, ServerFailed
@@ -41,6 +42,8 @@ class Attached(Shell):
                 input=stdin, capture_output=True, timeout=timeout_s, check=False)
         except subprocess.TimeoutExpired as error:
             raise CommandTimeout(self.server, f"'{command}' took too long") from error
+        if done.returncode not in range(128):  # killed, or there is nothing to attach to
+            raise ConnectionLost(self.server, "it restarts")
         out = done.stdout.decode()
         if not quiet:
             self.lines += out.splitlines()
@@ -71,8 +74,18 @@ class Guest:
             assert server.name == NAME
             self.warnings.append(text)
 
-        deployment = SimpleNamespace(ssh=lambda server: self.shell, note=note)
-        patience = Patience(lambda seconds: None, lambda: None)
+        def wait(probe, timeout_s, what, interval_s, tolerate):
+            end = time.monotonic() + timeout_s
+            while time.monotonic() < end:
+                try:
+                    if probe():
+                        return
+                except tolerate:
+                    time.sleep(interval_s)
+            pytest.fail(what)
+
+        deployment = SimpleNamespace(ssh=lambda server: self.shell, note=note, wait=wait)
+        patience = Patience(time.sleep, lambda: None)
         patience.begin(timeout_s)
         wait_for_cloud_init(deployment, self.shell.server, patience, lambda: "")
 
@@ -147,6 +160,14 @@ def test_one_that_does_not_end_is_told_with_what_it_wrote_last(guest):
 def test_last_stage_that_dies_ends_the_wait(guest):
     guest.boot("#cloud-config\nruncmd: [pkill -9 -f cloud-init.modules.--mode=final]\n")
     assert "cloud-final.service has failed" in guest.failure()
+
+
+def test_server_that_it_restarts_is_waited_for(guest):
+    guest.boot("#cloud-config\nbootcmd: [echo boot >>/root/boots]\n"
+               "power_state: {mode: reboot}\n")
+    guest.wait()
+    assert (guest.root / "root/boots").read_text().count("boot\n") == 2
+    assert guest.shell.run(["cloud-init", "status"]).stdout.strip() == "status: done"
 
 
 def test_one_that_is_switched_off_is_not_waited_for(guest):

@@ -37,7 +37,13 @@ tell() {
     sed -n "$((told + 1)),${now}p" "$1"
     told=$now
 }
+is_restarting() {
+    # It does so by a process that waits for the end of the last stage.
+    pgrep -f 'cloud-init (modules --mode[= ]final|--all-stages)' >/dev/null 2>&1 ||
+        [ "$(systemctl is-system-running 2>/dev/null)" = stopping ]
+}
 is_over() {
+    ! is_restarting || return 1
     for mark in /run/cloud-init/result.json /run/cloud-init/disabled \
             /etc/cloud/cloud-init.disabled; do
         [ ! -e "$mark" ] || return 0
@@ -133,7 +139,8 @@ def parse(report: str) -> tuple[list[str], list[str]]:
                   else " ".join(shown.split())]
     recoverable = status.get("recoverable_errors")
     warnings = _in_log(parts.get("log", "")) if recoverable is None else _recoverable(recoverable)
-    return list(dict.fromkeys(errors)), list(dict.fromkeys(warnings))
+    in_one_line = [" ".join(text.split()) for text in warnings]
+    return list(dict.fromkeys(errors)), list(dict.fromkeys(in_one_line))
 
 
 def _recoverable(found: Mapping[str, Any]) -> Iterator[str]:

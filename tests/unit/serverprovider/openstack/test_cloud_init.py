@@ -37,9 +37,9 @@ def test_errors_of_every_generation_are_understood(text, errors):
 
 def test_what_it_got_over_is_told_by_levels():
     status = {"status": "done", "extended_status": "degraded done", "errors": [],
-              "recoverable_errors": {"WARNING": ["one"], "DEPRECATED": ["two", "two"]}}
+              "recoverable_errors": {"WARNING": ["one\n  more"], "DEPRECATED": ["two", "two"]}}
     text = report(status, log="2026-01-01 10:00:00,0 - util.py[WARNING]: one\n")
-    assert parse(text) == ([], ["warning: one", "deprecated: two"])
+    assert parse(text) == ([], ["warning: one more", "deprecated: two"])
 
 
 def test_an_old_ones_log_is_read():
