@@ -12,13 +12,17 @@ from tests.functional import debian_template
 
 
 @contextlib.contextmanager
-def debian_on(cloud: Any, folder: Path, memory_mb: int = 2048) -> Iterator[dict[str, Any]]:
+def debian_on(cloud: Any, folder: Path, lean: bool = False) -> Iterator[dict[str, Any]]:
     """What an OpenStackProvider's block says of them; they are gone at the end.
 
     RDEPLOY_TEST_DEBIAN names a folder where the built disk is kept.
+
+    :param lean: a small one, that is not to hold containers.
     """
-    kept = os.environ.get("RDEPLOY_TEST_DEBIAN")
-    parts = debian_template.build(Path(kept) if kept else folder / "template")
+    kept = Path(os.environ.get("RDEPLOY_TEST_DEBIAN") or folder / "template")
+    memory_mb, disk_gb = (768, 2) if lean else (2048, 10)
+    parts = debian_template.build(
+        kept / "lean" if lean else kept, size_mb=disk_gb * 1000, lean=lean)
     images, flavors = cloud.client.glance.images, cloud.client.nova.flavors
     made: list[str] = []
 
@@ -31,7 +35,7 @@ def debian_on(cloud: Any, folder: Path, memory_mb: int = 2048) -> Iterator[dict[
             images.upload(one["id"], data)
         return str(one["id"])
 
-    flavor = flavors.create(f"rdt-debian-{memory_mb}", ram=memory_mb, vcpus=1, disk=10)
+    flavor = flavors.create(f"rdt-debian-{memory_mb}", ram=memory_mb, vcpus=1, disk=disk_gb)
     try:
         uuid = image(
             "debian", "disk.qcow2", "qcow2", kernel_id=image("kernel", "vmlinuz", "aki"),

@@ -1,8 +1,9 @@
 """A whole Debian with cloud-init as a disk for virtual machines, of libvirt or of a cloud.
 
 It is the base container of LxcProvider on a disk, with a kernel and its initramfs beside it, which
-are booted directly: no boot loader, which would take long under software emulation. The base is in
-it once more as a container, so that LxcProvider finds it there: to make it takes half an hour.
+are booted directly: no boot loader, which would take long under software emulation. Unless it is
+to be lean, the base is in it once more as a container, so that LxcProvider finds it there: to make
+it takes half an hour.
 """
 
 from __future__ import annotations
@@ -23,17 +24,19 @@ DHCP=ipv4
 ClientIdentifier=mac
 """
 
-#: base folder disk-MiB network
+#: base folder disk-MiB network lean
 _BUILD = r"""
 set -e
-base=$1 folder=$2 size=$3 network=$4
+base=$1 folder=$2 size=$3 network=$4 lean=$5
 export root=$folder/root
 trap 'rm -rf "$root"' EXIT
 mkdir -p "$folder"
 cp -a "$base/rootfs" "$root"
-mkdir -p "$root/var/lib/lxc"
-cp -a "$base" "$root/var/lib/lxc/"
-rm -f "$root/var/lib/lxc"/*/lxc_snapshots
+if [ -z "$lean" ]; then
+    mkdir -p "$root/var/lib/lxc"
+    cp -a "$base" "$root/var/lib/lxc/"
+    rm -f "$root/var/lib/lxc"/*/lxc_snapshots
+fi
 cat /etc/resolv.conf >"$root/etc/resolv.conf"
 printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
 chmod 755 "$root/usr/sbin/policy-rc.d"
@@ -55,7 +58,8 @@ printf '%s' "$network" >"$root/etc/systemd/network/10-eth0.network"
 ln -sf /lib/systemd/system/systemd-networkd.service \
     "$root/etc/systemd/system/multi-user.target.wants/systemd-networkd.service"
 printf 'auto lo\niface lo inet loopback\n' >"$root/etc/network/interfaces"
-printf '%s\n' 'network: {config: disabled}' 'disable_root: false' \
+# To make host keys of every kind takes an emulated machine a minute.
+printf '%s\n' 'network: {config: disabled}' 'disable_root: false' 'ssh_genkeytypes: [ed25519]' \
     'datasource_list: [NoCloud, OpenStack, None]' >"$root/etc/cloud/cloud.cfg.d/90-rdt.cfg"
 truncate -s "${size}M" "$folder/disk.raw"
 mkfs.ext4 -q -O ^has_journal -d "$root" "$folder/disk.raw"
@@ -65,11 +69,12 @@ touch "$folder/ready"
 """
 
 
-def build(folder: Path, size_mb: int = 10000) -> Path:
+def build(folder: Path, size_mb: int = 10000, lean: bool = False) -> Path:
     """``folder`` with vmlinuz, initramfs and disk.qcow2, unless they are there."""
     if not (folder / "ready").exists():
         base = Path("/var/lib/lxc", lxc_rig.make_base())
         subprocess.run(
-            ["sh", "-c", _BUILD, "build", str(base), str(folder), str(size_mb), _NETWORK],
+            ["sh", "-c", _BUILD, "build", str(base), str(folder), str(size_mb), _NETWORK,
+             "lean" if lean else ""],
             check=True, stdout=subprocess.DEVNULL)
     return folder

@@ -1,5 +1,6 @@
 """cloud-init of real Debians in servers of the cloud that DistroEngine makes."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -63,7 +64,7 @@ class Debian:
 def created(cloud, tmp_path_factory):
     """(slow, broken), created at the same time; at the end nothing is left of them."""
     folder = tmp_path_factory.mktemp("cloud-init")
-    with debian_on(cloud, folder, memory_mb=768) as debian:
+    with debian_on(cloud, folder, lean=True) as debian:
         both = (Debian(cloud, folder / "slow", debian, SLOW),
                 Debian(cloud, folder / "broken", debian, BROKEN))
         try:
@@ -86,9 +87,9 @@ def test_create_returns_when_cloud_init_has_done_all_and_tells_what_it_got_over(
 
     assert on_it("cat", "/root/effect") == "all done"
     assert on_it("cloud-init", "status") == "status: done"
-    lines = slow.done.stderr.splitlines()
-    assert [line for line in lines if "begin wait for the end of their cloud-init" in line]
-    assert [line for line in lines if "warning cloud-init: warning: Invalid cloud-config" in line]
+    said = slow.done.stderr
+    assert re.search("^.* begin +wait for the end of their cloud-init$", said, re.MULTILINE)
+    assert re.search("^.* warning cloud-init: warning: Invalid cloud-config", said, re.MULTILINE)
     assert "rdt is at work" in slow.rdeploy("logs", "it").stdout
 
 
