@@ -116,6 +116,8 @@ def test_whole_block_is_valid():
     ({"size": {"ram": -1}}, "size.ram", "less than 0"),
     ({"size": {"memory": 1}}, "size.memory", "unknown key"),
     ({"ssh_interface": "public"}, "ssh_interface", "none of"),
+    ({"userdata": {"ubuntu-16.04": "#cloud-config\na: [\n"}}, 'userdata["ubuntu-16.04"]',
+     "not YAML in line 3"),
 ])
 def test_wrong_block_is_a_mistake_at_its_key(keys, path, message):
     assert message in problems(**keys)[path]
