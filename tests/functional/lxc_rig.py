@@ -82,13 +82,10 @@ def local_shell():
     return LocalShell(Server.from_dict(LOCAL), NoObserver())
 
 
-def make_base(*packages):
-    """The base container that ``config`` asks for, made on this machine if it is not there yet.
-
-    :param packages: put into it beside what every base has.
-    """
+def make_base():
+    """The base container that ``config`` asks for, made on this machine if it is not there yet."""
     shell = local_shell()
-    image = lxc_base.BaseImage("debian", "bookworm", packages=packages)
+    image = lxc_base.BaseImage("debian", "bookworm")
     if not lxc_base.has_image(shell, image.name):
-        lxc_base.build(shell, "-".join(["rdt-base", *packages]), image)
+        lxc_base.build(shell, "rdt-base", image)
     return image.name
