@@ -47,6 +47,11 @@ done
 """
 
 
+# Pip compiles all of a package when it installs it, also what nothing imports: a tenth of
+# stack.sh's time. Python compiles the rest when it needs it. For servers that were made for this.
+_FAST_PIP = "PIP_COMPILE=0"
+
+
 def run(
     deployment: Deployment, node: Node, job: str, timeout_s: float, before: str = ""
 ) -> None:
@@ -70,7 +75,8 @@ def run(
         if again:
             deployment.note("stack.sh runs already: attached to it", node.server)
         else:
-            detached.start(shell, job, _RUN, node.user, node.checkout, *node.environment)
+            environment = [*node.environment, *([_FAST_PIP] if node.ours else [])]
+            detached.start(shell, job, _RUN, node.user, node.checkout, *environment)
         ended = _ended(shell, job, timeout_s, watch)
         if not ended.ok:
             raise evidence.broken(deployment, node, ended, list(watch.lines))

@@ -304,7 +304,7 @@ class TestProof:
 
     def booted(self, deployer, cloud):
         proof.prove_cloud(deployment(deployer), cloud)
-        return [arguments for name, arguments in cloud.calls if name == "boot"]
+        return [arguments for name, arguments in cloud.asked if name == "boot"]
 
     def test_smallest_image_is_booted_on_the_private_network(self, deployer):
         boots = self.booted(deployer, self.cloud())
@@ -340,7 +340,7 @@ class TestProof:
     def test_controller_alone_is_proved_by_a_token(self, deployer, answers):
         cloud = self.cloud(**answers)
         assert self.booted(deployer, cloud) == []
-        assert ("token", {}) in cloud.calls
+        assert ("token", {}) in cloud.asked
 
 
 class TestHistory:
