@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from rally_deploy.engines.devstack import evidence
+from rally_deploy.engines.devstack import evidence, faster
 from rally_deploy.engines.devstack.evidence import HUNG
 from rally_deploy.engines.devstack.node import DEST, Node
 from rally_deploy.engines.devstack.watch import Watch
@@ -47,11 +47,6 @@ done
 """
 
 
-# Pip compiles all of a package when it installs it, also what nothing imports: a tenth of
-# stack.sh's time. Python compiles the rest when it needs it. For servers that were made for this.
-_FAST_PIP = "PIP_COMPILE=0"
-
-
 def run(
     deployment: Deployment, node: Node, job: str, timeout_s: float, before: str = ""
 ) -> None:
@@ -75,7 +70,7 @@ def run(
         if again:
             deployment.note("stack.sh runs already: attached to it", node.server)
         else:
-            environment = [*node.environment, *([_FAST_PIP] if node.ours else [])]
+            environment = [*node.environment, *([faster.PIP] if node.ours else [])]
             detached.start(shell, job, _RUN, node.user, node.checkout, *environment)
         ended = _ended(shell, job, timeout_s, watch)
         if not ended.ok:
