@@ -137,16 +137,21 @@ PLACES = """<maxMemory slots='2' unit='MiB'>512</maxMemory><vcpu>4</vcpu>
 <serial type='unix'><source mode='bind' path='{folder}/place-serial'/></serial>"""
 
 
-def test_clones_of_a_template_with_fixed_places_and_nodes_of_memory_run_together(rig, here):
+@pytest.mark.parametrize(("keys", "memory_mb"), [
+    ({"memory_mb": 48, "vcpus": 2}, 48), ({"vcpus": 2}, 256),
+])
+def test_clones_of_a_template_with_fixed_places_and_nodes_of_memory_run_together(
+    rig, here, keys, memory_mb
+):
     xml = here.define("placed", memory_mb=256).XMLDesc(3)
     here.connection.lookupByName("placed").undefine()
     for old in ("<vcpu.*?</vcpu>", "<serial.*?</serial>", "<console.*?</console>"):
         xml = re.sub(old, "", xml, flags=re.DOTALL)
     here.connection.defineXML(xml.replace("<devices>", PLACES.format(folder=here.folder)))
-    _, provider = rig(template_name="placed", amount=2, memory_mb=48, vcpus=2)
+    _, provider = rig(template_name="placed", amount=2, **keys)
     rows, _ = provider.make_clones(2)
     domains = [here.connection.lookupByName(row.name) for row in rows]
-    assert [(d.info()[1], d.info()[3]) for d in domains] == [(48 << 10, 2)] * 2
+    assert [(d.info()[1], d.info()[3]) for d in domains] == [(memory_mb << 10, 2)] * 2
     assert not any("place-" in domain.XMLDesc() for domain in domains)
     assert not list(here.folder.glob("place-*"))
     provider.close()

@@ -131,9 +131,6 @@ def _size(root: ET.Element, clone: Clone) -> None:
             element = _text(root, name, str(clone.memory_mb))
             element.attrib.clear()
             element.set("unit", "MiB")
-        _drop(root, "maxMemory")
-        for devices in root.findall("devices"):
-            _drop(devices, "memory")  # modules, which would add to it
     if clone.vcpus:
         vcpu = _text(root, "vcpu", str(clone.vcpus))
         vcpu.attrib.pop("current", None)
@@ -145,17 +142,17 @@ def _size(root: ET.Element, clone: Clone) -> None:
                     tuning.remove(one)
     cpu = root.find("cpu")
     if cpu is not None and (clone.vcpus or clone.memory_mb):
-        # They count CPUs and memory, too, and would contradict.
-        _drop(cpu, "topology")
-        if cpu.find("numa") is not None:
-            _one_node(root, cpu)
+        _drop(cpu, "topology")  # counts CPUs, too, and would contradict
+    if clone.memory_mb or (clone.vcpus and root.find("cpu/numa") is not None):
+        _one_node(root)
 
 
-def _one_node(root: ET.Element, cpu: ET.Element) -> None:
-    """Drop the nodes of memory that the guest would see, and what else names them."""
-    _drop(cpu, "numa")
-    for tuning in root.findall("numatune"):
-        _drop(tuning, "memnode")
+def _one_node(root: ET.Element) -> None:
+    """Drop the nodes that the guest would see CPUs and memory in, and what needs such nodes."""
+    for path, name in (("cpu", "numa"), ("numatune", "memnode"), (".", "maxMemory"),
+                       ("devices", "memory")):
+        for parent in root.findall(path):
+            _drop(parent, name)
     for page in root.iterfind("memoryBacking/hugepages/page"):
         page.attrib.pop("nodeset", None)
 

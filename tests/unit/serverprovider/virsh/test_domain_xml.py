@@ -136,7 +136,7 @@ def test_what_names_dropped_cpus_or_nodes_of_memory_is_dropped_with_them():
             "numatune/memnode", "memoryBacking/hugepages/page[@nodeset]", "devices/memory",
         ) if root.find(path) is not None]
 
-    assert kept(vcpus=2) == ["cputune/cachetune", "numatune/memory", "devices/memory"]
+    assert kept(vcpus=2) == ["cputune/cachetune", "numatune/memory"]
     assert kept(memory_mb=512) == ["cputune/vcpusched", "cputune/cachetune", "numatune/memory"]
     assert len(kept()) == 7
 
