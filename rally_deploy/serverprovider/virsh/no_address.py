@@ -78,6 +78,8 @@ def _remedies(
     elif not word.answers:
         yield ("the template has a channel to QEMU's guest agent: put the package "
                "qemu-guest-agent into it, and have that started at boot")
+    yield ("clones are of the template as it was: once it is mended, destroy this deployment and "
+           "create it again")
     if not word or not word.answers:
         yield "a larger 'timeout_s' helps a slow guest"
 
