@@ -117,7 +117,7 @@ def delete_floating_ips(cloud: Cloud, row: Resource, uuid: str, settle_s: float)
 
 def bound(cloud: Cloud) -> dict[str, str]:
     """Floating address's id -> the port that it leads to, of all in the project, by one call."""
-    return {f.id: f.port_id or "" for f in cloud.network.ips()}
+    return {f.id: f.port_id or "" for f in cloud.network.ips(project_id=cloud.project_id)}
 
 
 def bind(

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from rally_deploy.errors import ResourceConflict
 from rally_deploy.serverprovider.openstack import network
 from rally_deploy.serverprovider.openstack.refusal import CloudRefusal
 
@@ -60,3 +61,14 @@ def test_sdk_is_imported_with_the_first_question_to_neutron():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
                           check=True)
     assert done.stdout.strip() == "[] True"
+
+
+def test_foreign_group_of_our_name_is_named_and_left(cloud, provided):
+    entity, provider = provided(amount=1)
+    name = f"rd-{entity.record.short}-ssh"
+    cloud.groups["g1"] = {"id": "g1", "name": name, "project_id": "p", "description": "theirs"}
+    cloud.fail("POST", "/security-groups$", "cut before")
+    with pytest.raises(ResourceConflict, match=f"{name} is there") as caught:
+        provider.create_servers()
+    assert caught.value.details == "id g1, description 'theirs'"
+    assert list(cloud.groups) == ["g1"]
