@@ -57,22 +57,20 @@ def bare(cloud: openstack_rig.RealCloud, proxy: FaultProxy, count: int) -> Seen:
     client = login(cloud, proxy.auth_url)
     nova = client.nova
     key = nova.keypairs.create("rdt-bench")
-    group = client.network.post("/security-groups", {
-        "security_group": {"name": "rdt-bench"}})["security_group"]
+    group = client.network.create_security_group(name="rdt-bench")
     servers: list[Any] = []
     try:
         for port in (22, None):
-            rule = {"security_group_id": group["id"], "direction": "ingress",
-                    "protocol": "tcp" if port else "icmp",
-                    "port_range_min": port, "port_range_max": port}
-            client.network.post("/security-group-rules", {"security_group_rule": rule})
+            client.network.create_security_group_rule(
+                security_group_id=group.id, direction="ingress",
+                protocol="tcp" if port else "icmp", port_range_min=port, port_range_max=port)
         flavor = next(f for f in nova.flavors.list() if f.name == "rdeploy-guest")
         image = client.glance.images.get(cloud.guest_image)
-        network = next(n for n in client.network.list("networks", name="private"))
+        network = next(client.network.networks(name="private"))
         for number in range(count):
             servers.append(nova.servers.create(
                 f"rdt-bench-{number}", image["id"], flavor, key_name=key.name,
-                nics=[{"net-id": network["id"]}], security_groups=[group["id"]]))
+                nics=[{"net-id": network.id}], security_groups=[group.id]))
         for server in servers:
             while server.status != "ACTIVE":
                 assert server.status != "ERROR", server.fault
@@ -84,7 +82,7 @@ def bare(cloud: openstack_rig.RealCloud, proxy: FaultProxy, count: int) -> Seen:
             server.delete()
         while any(s.name.startswith("rdt-bench") for s in nova.servers.list()):
             time.sleep(1)
-        client.network.delete(f"/security-groups/{group['id']}")
+        client.network.delete_security_group(group.id)
         nova.keypairs.delete(key)
 
 

@@ -48,6 +48,17 @@ def sshd():
     need("real sshd in network namespaces", "sshd", "ip", "ssh-keygen")
 
 
+@pytest.fixture(scope="session")
+def guest(tmp_path_factory):
+    """The parts of a guest for libvirt_rig. They may be kept between runs."""
+    from tests.functional import small_guest
+
+    need("real virtual machines", "libvirtd", "virtlogd", "qemu-system-x86_64", "qemu-img",
+         "dnsmasq", "cpio", "openssl", "sshd", "nsenter", "unshare")
+    kept = os.environ.get("RDEPLOY_TEST_GUEST")
+    return small_guest.build(Path(kept) if kept else tmp_path_factory.mktemp("guest"))
+
+
 class Rdeploy:
     """``rdeploy`` in processes of its own, with a home of its own."""
 

@@ -8,7 +8,6 @@ network is an isolated bridge. At the end only what it started is ended, by its 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 import signal
@@ -19,40 +18,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rally_deploy.hosts import guest_image
+from rally_deploy.serverprovider.virsh import events
+from tests.functional.small_guest import WITH_AGENT
 from tests.functional.sshd_hosts import SSHD, keygen, sh, until
 
 PASSWORD = "sesame-rdt"
-
-# As hosts.guest_image's guest, but its key and password are told by its kernel's command line.
-_INIT = guest_image.INIT_BEGIN + r"""
-for word in $(cat /proc/cmdline); do
-    case $word in
-    rdt.key=*) echo "ssh-ed25519 ${word#rdt.key=}" >/root/.ssh/authorized_keys ;;
-    rdt.hash=*) hash=${word#rdt.hash=} ;;
-    rdt.client=*) client="-x 0x3d:${word#rdt.client=}" ;;
-    rdt.deaf) deaf=1 ;;
-    rdt.off) poweroff -f ;;
-    esac
-done
-chmod 700 /root /root/.ssh
-echo "root:${hash:-*}:19000:0:99999:7:::" >/etc/shadow
-# As much of cloud-init as this guest needs.
-if [ -e /dev/vdb ]; then
-    grep -ao 'ssh-ed25519 [A-Za-z0-9+/=]*' /dev/vdb >>/root/.ssh/authorized_keys
-fi
-[ -n "$deaf" ] || udhcpc -i $nic -b -t 10 -T 2 -A 2 $client -s /etc/udhcpc.sh >/dev/null 2>&1
-dropbear -R -E 2>/dev/null
-echo "the guest is up" >/dev/console
-while :; do setsid cttyhack sh </dev/console >/dev/console 2>&1; sleep 1; done
-"""
 
 # Names that tests which look for what rdeploy has left on this machine do not take for its own.
 _NETWORK = """<network><name>guests</name><bridge name='{bridge}' stp='off' delay='0'/>
 <ip address='{net}.1' netmask='255.255.255.0'><dhcp>
 <range start='{net}.10' end='{net}.99'/></dhcp></ip></network>"""
 
-_BOOT = """<kernel>{guest}/vmlinuz</kernel><initrd>{guest}/initramfs</initrd>
+_BOOT = """<kernel>{guest}/vmlinuz</kernel><initrd>{guest}/{initramfs}</initrd>
 <cmdline>console=ttyS0 quiet {words}</cmdline>"""
 
 _DOMAIN = """<domain type='qemu'><name>{name}</name><memory unit='MiB'>{memory_mb}</memory>
@@ -63,7 +40,11 @@ _DOMAIN = """<domain type='qemu'><name>{name}</name><memory unit='MiB'>{memory_m
 <target dev='vda' bus='virtio'/></disk>
 <interface type='network'><source network='{network}'/><model type='virtio'/></interface>
 <serial type='pty'/><rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
-<memballoon model='none'/></devices></domain>"""
+{channel}<memballoon model='none'/></devices></domain>"""
+
+# With a path of the template's own, as virt-manager once wrote it.
+_CHANNEL = """<channel type='unix'><source mode='bind' path='{folder}/template-agent'/>
+<target type='virtio' name='org.qemu.guest_agent.0'/></channel>"""
 
 # A node of /dev/kvm that QEMU's user may open: without it libvirt looks anew at QEMU each time.
 _PREPARE = r"""
@@ -102,12 +83,10 @@ class Libvirtd:
         self.pool = self.folder / "pool"
         self._guest = guest
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._net = ""
+        self.net = ""
 
     def __enter__(self) -> Libvirtd:
         import libvirt
-
-        from rally_deploy.serverprovider.virsh import events
 
         try:
             self._start()
@@ -166,12 +145,9 @@ class Libvirtd:
         self.pool.mkdir()
         pool = self.connection.storagePoolCreateXML(
             f"<pool type='dir'><name>rdt</name><target><path>{self.pool}</path></target></pool>")
-        for number in range(77, 97):
-            net, bridge = f"172.31.{number}", f"guests{number}"
-            if not sh("ip", "-4", "address", "show", "to", f"{net}.0/24").strip():
-                break
-        self._net = net
-        self.connection.networkCreateXML(_NETWORK.format(net=net, bridge=bridge))
+        self.net, number = free_net(77)
+        self.connection.networkCreateXML(
+            _NETWORK.format(net=self.net, bridge=f"guests{number}"))
         pool.createXML("<volume><name>tpl.qcow2</name><capacity unit='MiB'>8</capacity>"
                        "<target><format type='qcow2'/></target></volume>")
         key = self.folder / "key"
@@ -187,21 +163,24 @@ class Libvirtd:
 
     def define(
         self, name: str, words: str | None = None, memory_mb: int = 128, disk: str = "tpl.qcow2",
-        network: str = "guests",
+        network: str = "guests", agent: bool = False,
     ) -> Any:
         """A domain that may be a template.
 
         :param words: more of its kernel's command line; without any it has nothing to boot, and
             costs next to nothing while it runs.
+        :param agent: with a channel to a guest agent, and what ``small_guest.add_agent`` made.
         """
         import libvirt
 
         with contextlib.suppress(libvirt.libvirtError):
             self.connection.lookupByName(name).undefine()
-        boot = "" if words is None else _BOOT.format(guest=self._guest, words=words)
+        boot = "" if words is None else _BOOT.format(
+            guest=self._guest, words=words, initramfs=WITH_AGENT if agent else "initramfs")
         return self.connection.defineXML(_DOMAIN.format(
             name=name, boot=boot, network=network, memory_mb=memory_mb,
             disk=f"{self.pool}/{disk}", emulator=shutil.which("qemu-system-x86_64"),
+            channel=_CHANNEL.format(folder=self.folder) if agent else "",
         ))
 
     def block(self, **keys: object) -> dict[str, object]:
@@ -282,16 +261,10 @@ class Libvirtd:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def build_guest(folder: Path) -> Path:
-    """The parts of the guest, from the distribution's packages, unless they are there."""
-    script = "set -e\n" + guest_image.build_script(_INIT)
-    # What was kept from an earlier run may have been built in another way.
-    target = folder / f"guest-{hashlib.sha256(script.encode()).hexdigest()[:8]}"
-    done = subprocess.run(
-        ["sh", "-c", script, "sh", str(target), "linux-image-cloud-amd64",
-         " ".join(guest_image.MODULES)],
-        capture_output=True, text=True, check=False,
-    )
-    assert (target / "ready").exists(), done.stdout + done.stderr
-    folder.chmod(0o755)
-    return target
+def free_net(first: int) -> tuple[str, int]:
+    """The first three numbers of a network that this machine does not have, and the third one."""
+    for number in range(first, first + 20):
+        net = f"172.31.{number}"
+        if not sh("ip", "-4", "address", "show", "to", f"{net}.0/24").strip():
+            return net, number
+    raise AssertionError("no network is free")

@@ -82,10 +82,10 @@ class RealCloud:
         return {
             "servers": sorted(s.name for s in client.nova.servers.list()),
             "key pairs": sorted(k.name for k in client.nova.keypairs.list()),
-            "groups": sorted(g["name"] for g in network.list("security_groups")),
-            "floating": sorted(f["floating_ip_address"] for f in network.list("floatingips")),
-            "ports": sorted(p["id"] for p in network.list("ports")
-                            if p["device_owner"].startswith("compute:") or not p["device_owner"]),
+            "groups": sorted(g.name for g in network.security_groups()),
+            "floating": sorted(f.floating_ip_address for f in network.ips()),
+            "ports": sorted(p.id for p in network.ports()
+                            if p.device_owner.startswith("compute:") or not p.device_owner),
             "images": sorted(i["id"] for i in client.glance.images.list()),
         }
 

@@ -64,8 +64,7 @@ def test_servers_on_a_cloud_of_distro_engine_are_reached_over_ssh(cloud, clean, 
         for name in names:
             done = whole.rdeploy("ssh", "it", name, "--", "hostname")
             assert done.stdout.strip() == name
-        floating = {f["floating_ip_address"]: f["port_id"]
-                    for f in cloud.client.network.list("floatingips")}
+        floating = {f.floating_ip_address: f.port_id for f in cloud.client.network.ips()}
         assert {s["host"] for s in shown["servers"]} <= set(floating)
     finally:
         whole.destroy()

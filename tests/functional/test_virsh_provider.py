@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -10,13 +11,12 @@ from pathlib import Path
 import pytest
 
 from rally_deploy.errors import AuthenticationFailed, EachFailed, HostKeyMismatch
-from rally_deploy.serverprovider.virsh import VirshProvider, events, link, refusal
+from rally_deploy.serverprovider.virsh import events, link, refusal
 from rally_deploy.serverprovider.virsh.way import parse
-from rally_deploy.testing.contract import open_deployer, open_deployment
 from rally_deploy.testing.fakes import plugin_path
-from tests.functional.conftest import need
-from tests.functional.libvirt_rig import PASSWORD, Libvirtd, build_guest
+from tests.functional.libvirt_rig import PASSWORD, Libvirtd
 from tests.functional.sshd_hosts import keygen, sh, until
+from tests.functional.virsh_deployments import deployments
 
 pytestmark = [
     pytest.mark.functional, pytest.mark.timeout(1200), pytest.mark.xdist_group("libvirt"),
@@ -24,12 +24,8 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory):
-    """A libvirtd of our own with a template. Its guest may be kept between runs."""
-    need("real virtual machines", "libvirtd", "virtlogd", "qemu-system-x86_64", "qemu-img",
-         "dnsmasq", "cpio", "openssl", "sshd", "nsenter", "unshare")
-    kept = os.environ.get("RDEPLOY_TEST_GUEST")
-    guest = build_guest(Path(kept) if kept else tmp_path_factory.mktemp("guest"))
+def here(guest):
+    """A libvirtd of our own with a template."""
     with Libvirtd(guest) as here:
         yield here
 
@@ -37,21 +33,8 @@ def here(tmp_path_factory):
 @pytest.fixture
 def rig(tmp_path, monkeypatch, here):
     """Makes (deployment, provider); all are destroyed at the end, and nothing may be left."""
-    monkeypatch.setenv("RDEPLOY_HOME", str(tmp_path / "home"))
-    (tmp_path / "store").mkdir()
-    made = []
-    with open_deployer(tmp_path / "store", VirshProvider) as deployer:
-        def make(**keys):
-            entity = open_deployment(deployer, {
-                "type": "FakeEngine", "world": "/nonexistent", "provider": here.block(**keys)})
-            made.append(entity)
-            return entity, entity.provider(entity.config["provider"])
-
+    with deployments(tmp_path, monkeypatch, here) as make:
         yield make
-        for entity in made:
-            entity.provider(entity.config["provider"]).destroy_servers()
-            deployer.store.resources.assert_all_gone(entity.uuid)
-    assert here.ours() == []
 
 
 def test_two_clones_over_ssh_are_reached_and_have_disks_of_their_own(rig, here):
@@ -141,6 +124,37 @@ def test_copy_has_no_backing_file_and_overlay_has_the_template(rig, here):
     assert "backing-filename" not in made["copy"]
     assert made["overlay"]["backing-filename"] == f"{here.pool}/tpl.qcow2"
     assert {i["format-specific"]["data"]["compat"] for i in made.values()} == {"1.1"}
+
+
+#: What a template may have, and what then has to differ in each of its clones.
+PLACES = """<maxMemory slots='2' unit='MiB'>512</maxMemory><vcpu>4</vcpu>
+<cpu><numa><cell id='0' cpus='0-1' memory='64' unit='MiB'/>
+<cell id='1' cpus='2-3' memory='64' unit='MiB'/></numa></cpu>
+<numatune><memnode cellid='1' mode='preferred' nodeset='0'/></numatune>
+<cputune><vcpusched vcpus='2-3' scheduler='fifo' priority='1'/></cputune>
+<devices><memory model='dimm'><target><size unit='MiB'>128</size><node>1</node></target></memory>
+<graphics type='vnc'><listen type='socket' socket='{folder}/place-screen'/></graphics>
+<serial type='unix'><source mode='bind' path='{folder}/place-serial'/></serial>"""
+
+
+@pytest.mark.parametrize(("keys", "memory_mb"), [
+    ({"memory_mb": 48, "vcpus": 2}, 48), ({"vcpus": 2}, 256),
+])
+def test_clones_of_a_template_with_fixed_places_and_nodes_of_memory_run_together(
+    rig, here, keys, memory_mb
+):
+    xml = here.define("placed", memory_mb=256).XMLDesc(3)
+    here.connection.lookupByName("placed").undefine()
+    for old in ("<vcpu.*?</vcpu>", "<serial.*?</serial>", "<console.*?</console>"):
+        xml = re.sub(old, "", xml, flags=re.DOTALL)
+    here.connection.defineXML(xml.replace("<devices>", PLACES.format(folder=here.folder)))
+    _, provider = rig(template_name="placed", amount=2, **keys)
+    rows, _ = provider.make_clones(2)
+    domains = [here.connection.lookupByName(row.name) for row in rows]
+    assert [(d.info()[1], d.info()[3]) for d in domains] == [(memory_mb << 10, 2)] * 2
+    assert not any("place-" in domain.XMLDesc() for domain in domains)
+    assert not list(here.folder.glob("place-*"))
+    provider.close()
 
 
 def test_running_template_is_refused(rig, here):

@@ -11,6 +11,7 @@ from rally_deploy.engines.base import DeployEngine
 from rally_deploy.engines.devstack import (
     before,
     computes,
+    faster,
     files,
     firewall,
     local_conf,
@@ -148,6 +149,8 @@ class DevstackEngine(DeployEngine):
         stack.run(
             self.deployment, node, self._name("stack"), self.config["timeout_s"],
             str(row.facts.get("dest") or ""))
+        if self._client_server:
+            faster.stop_client_server(node)
         removal.remember_edits(node, row.name)
         return {"commit": source.commit(node), **before.facts_after(node, row.facts)}
 
@@ -184,11 +187,16 @@ class DevstackEngine(DeployEngine):
             **local_conf.compute_defaults(handed, wanted),
         }
         try:
-            return local_conf.render(wanted, defaults, git_base=self.config["git_base"])
+            text = local_conf.render(wanted, defaults, git_base=self.config["git_base"])
+            return faster.with_client_server(text) if self._client_server else text
         except local_conf.LocalConfBroken as error:
             raise RallyDeployError(
                 "local.conf cannot be written", str(error), "mend 'local_conf' in the config",
             ) from error
+
+    @property
+    def _client_server(self) -> bool:
+        return faster.needs_client_server(self.deployment.handed, self.config["local_conf"])
 
     def _name(self, name: str) -> str:
         """Of a job of ours on a server, or of the checkout: what it is marked with."""

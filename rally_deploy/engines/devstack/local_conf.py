@@ -10,7 +10,7 @@ the top of its localrc section.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -120,6 +120,15 @@ def localrc_lines(text: str) -> Iterator[tuple[int, str]]:
             inside = line.split()[0] == LOCALRC
         elif inside:
             yield number, line
+
+
+def section_end(lines: Sequence[str], header: int) -> int:
+    """Where a line can be added at the end of the section whose header has this index."""
+    following = (i for i in range(header + 1, len(lines)) if _HEADER.match(lines[i]))
+    end = next(following, len(lines))
+    while end > header + 1 and not lines[end - 1].strip():
+        end -= 1
+    return end
 
 
 def sections(text: str) -> Iterator[tuple[int, str]]:
@@ -241,8 +250,6 @@ def _render_text(text: str, defaults: Mapping[str, str]) -> str:
     if first is None:
         inside, rest = (lines, []) if not headers else ([], ["", *lines])
         return "\n".join([LOCALRC, *top, *inside, *bottom, *rest]) + "\n"
-    end = next((i for i in headers if i > first), len(lines))
-    while end > first + 1 and not lines[end - 1].strip():
-        end -= 1
+    end = section_end(lines, first)
     new = [*lines[: first + 1], *top, *lines[first + 1: end], *bottom, *lines[end:]]
     return "\n".join(new) + "\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from rally_deploy.hosts.cloud_client import Call
 from rally_deploy.hosts.proof import Guest, prove
 from rally_deploy.hosts.remote_cloud import RemoteCloud
 
@@ -26,10 +27,10 @@ def _guest(deployment: Deployment, cloud: RemoteCloud) -> Guest | None:
     if missing:
         deployment.note(f"No server is booted: there is no {' and no '.join(missing)} service.")
         return None
-    if not any(s["name"] == "nova-compute" and s["up"] for s in cloud.call("services_up")):
+    services_up, found = cloud.calls([Call("services_up"), Call("guests")])
+    if not any(s["name"] == "nova-compute" and s["up"] for s in services_up):
         deployment.note("No server is booted: no compute is a part of it yet.")
         return None
-    found = cloud.call("guests")
     if not found["images"] or not found["flavors"]:
         deployment.note("No server is booted: there is no image or no flavor.", warning=True)
         return None

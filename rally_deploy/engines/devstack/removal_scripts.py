@@ -73,6 +73,7 @@ for unit in $(systemctl list-units --all --plain --no-legend 'devstack@*' | awk 
     systemctl stop "$unit" 2>/dev/null || :
 done
 find /etc/systemd/system -maxdepth 2 -name 'devstack@*.service' -delete
+if [ "$(stat -c %U /tmp/openstack.sock 2>/dev/null)" = "$1" ]; then rm -f /tmp/openstack.sock; fi
 if [ -n "$2" ] && id "$1" >/dev/null 2>&1; then
     pkill -KILL -u "$1" || :
     for _ in 1 2 3 4 5 6 7 8 9 10; do pgrep -u "$1" >/dev/null || break; sleep 0.2; done

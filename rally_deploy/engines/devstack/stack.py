@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from rally_deploy.engines.devstack import evidence
+from rally_deploy.engines.devstack import evidence, faster
 from rally_deploy.engines.devstack.evidence import HUNG
 from rally_deploy.engines.devstack.node import DEST, Node
 from rally_deploy.engines.devstack.watch import Watch
@@ -70,7 +70,8 @@ def run(
         if again:
             deployment.note("stack.sh runs already: attached to it", node.server)
         else:
-            detached.start(shell, job, _RUN, node.user, node.checkout, *node.environment)
+            environment = [*node.environment, *([faster.PIP] if node.ours else [])]
+            detached.start(shell, job, _RUN, node.user, node.checkout, *environment)
         ended = _ended(shell, job, timeout_s, watch)
         if not ended.ok:
             raise evidence.broken(deployment, node, ended, list(watch.lines))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from keystoneauth1 import exceptions
 from keystoneauth1.adapter import Adapter
@@ -16,8 +15,16 @@ from keystoneauth1.identity import v3
 from rally_deploy.access import v3_url
 from rally_deploy.config import sounds_secret
 from rally_deploy.errors import UsageError
-from rally_deploy.serverprovider.openstack.refusal import CloudRefusal, Patience, Tries
+from rally_deploy.serverprovider.openstack.refusal import (
+    CloudRefusal,
+    Patience,
+    Tries,
+    absent_is_success,
+)
 from rally_deploy.serverprovider.openstack.session import PatientSession
+
+if TYPE_CHECKING:
+    from rally_deploy.serverprovider.openstack.neutron import Network
 
 T = TypeVar("T")
 
@@ -29,18 +36,13 @@ _LONGEST_SETTLE_S = 120.0
 
 
 class Rest:
-    """Plain JSON calls to one service.
+    """Plain JSON calls to Cinder; openstacksdk would ask it for its versions first."""
 
-    For Neutron and Cinder, of which a few calls are needed: openstacksdk would cost 0.2 to 0.3 s
-    at each start and calls of version discovery, and wraps each answer in a model.
-    """
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
 
-    def __init__(self, adapter: Adapter, prefix: str = "") -> None:
-        self._adapter, self._prefix = adapter, prefix
-
-    def list(self, key: str, path: str = "", **params: Any) -> list[dict[str, Any]]:
-        """All items, over all pages; values of ``params`` may be lists."""
-        path = path or "/" + key.replace("_", "-")
+    def list(self, key: str, path: str, **params: Any) -> list[dict[str, Any]]:
+        """All items, over all pages."""
         found: list[dict[str, Any]] = []
         query: dict[str, Any] = params
         while True:
@@ -58,19 +60,12 @@ class Rest:
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         return self._call("POST", path, json=body)
 
-    def put(self, path: str, body: Mapping[str, Any]) -> Any:
-        return self._call("PUT", path, json=body)
-
     def delete(self, path: str) -> None:
         """Absent already is success."""
-        try:
-            self._call("DELETE", path)
-        except CloudRefusal as refusal:
-            if refusal.status != 404:
-                raise
+        absent_is_success(self._call, "DELETE", path)
 
     def _call(self, method: str, path: str, **kwargs: Any) -> Any:
-        response = self._adapter.request(self._prefix + path, method, **kwargs)
+        response = self._adapter.request(path, method, **kwargs)
         return response.json() if response.content else None
 
 
@@ -178,9 +173,10 @@ class Cloud:
         )
 
     @cached_property
-    def network(self) -> Rest:
-        endpoint = re.sub(r"/v2\.0$", "", self.require("network"))
-        return Rest(Adapter(self.session, endpoint_override=endpoint), "/v2.0")
+    def network(self) -> Network:
+        from rally_deploy.serverprovider.openstack import neutron
+
+        return neutron.connect(self.session, self.require("network"))
 
     @cached_property
     def volumes(self) -> Rest:

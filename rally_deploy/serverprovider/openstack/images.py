@@ -9,7 +9,7 @@ used, never tagged and never deleted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from rally_deploy.serverprovider.openstack import download
 from rally_deploy.serverprovider.openstack.cloud import Cloud
 from rally_deploy.serverprovider.openstack.download import BadImage, Checksum
-from rally_deploy.serverprovider.openstack.refusal import CloudRefusal, Tries
+from rally_deploy.serverprovider.openstack.refusal import CloudRefusal, Tries, absent_is_success
 
 TAG = "rdeploy:"
 
@@ -146,26 +146,18 @@ def release(cloud: Cloud, image_id: str, uuid: str, settle_s: float) -> None:
         return
     if TAG + uuid in found["tags"]:
         if _users(found) != [TAG + uuid]:
-            _absent_is_success(lambda: cloud.glance.image_tags.delete(image_id, TAG + uuid))
+            absent_is_success(cloud.glance.image_tags.delete, image_id, TAG + uuid)
             found = _get(cloud, image_id) or {}
             if _users(found) or not found:
                 return
     elif _users(found) or _OWN_DIGEST not in found:
         return  # it is others' now, or was never an upload of ours
-    _absent_is_success(lambda: cloud.glance.images.delete(image_id))
+    absent_is_success(cloud.glance.images.delete, image_id)
     if not cloud.settled(lambda: not _get(cloud, image_id), 60.0):
         raise CloudRefusal(
             f"image {image_id} is still there after its deletion",
             remedy="look with 'openstack image show', then 'rdeploy destroy' again",
         )
-
-
-def _absent_is_success(delete: Callable[[], Any]) -> None:
-    try:
-        delete()
-    except CloudRefusal as refusal:
-        if refusal.status != 404:
-            raise
 
 
 def _get(cloud: Cloud, image_id: str) -> dict[str, Any] | None:

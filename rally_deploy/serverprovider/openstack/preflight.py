@@ -92,7 +92,7 @@ def _flavors(cloud: Cloud) -> list[Any]:
 
 
 def _names(things: Sequence[Any]) -> str:
-    names = sorted(getattr(thing, "name", "") or thing["name"] for thing in things)
+    names = sorted(thing.name for thing in things)
     return ", ".join(names[:12]) + (" ..." if len(names) > 12 else "") if names else "none"
 
 
@@ -119,7 +119,7 @@ def _image(cloud: Cloud, wanted: Wanted, found: Found) -> None:
 
 
 def _networks(cloud: Cloud, wanted: Wanted, found: Found) -> None:
-    every = cloud.network.list("networks")
+    every = list(cloud.network.networks())
     nics = wanted.config["nics"]
     for nic in nics:
         there = network.named(every, nic["net-id"])
@@ -127,25 +127,25 @@ def _networks(cloud: Cloud, wanted: Wanted, found: Found) -> None:
             found.lacks(
                 f"there is no network '{nic['net-id']}'; there are {_names(every)}" if not there
                 else f"there are {len(there)} networks '{nic['net-id']}': give the id of one")
-        elif not there[0].get("subnets"):
+        elif not there[0].subnet_ids:
             found.lacks(f"network '{nic['net-id']}' has no subnet")
         else:
-            found.networks.append(there[0]["id"])
+            found.networks.append(there[0].id)
     if not nics:
         there = network.usable(every, cloud.project_id)
         if len(there) != 1:
             found.lacks(
                 f"there are {len(there)} networks to choose from ({_names(there)}): "
                 "name one in 'nics'" if there else "there is no network for the servers")
-        found.networks += [n["id"] for n in there[:1]]
+        found.networks += [n.id for n in there[:1]]
     outer = wanted.config.get("floating_network")
     if outer:
-        external = [n for n in every if n.get("router:external")]
+        external = [n for n in every if n.is_router_external]
         there = network.named(external, outer)
         if not there:
             found.lacks(f"there is no external network '{outer}'; there are {_names(external)}")
         else:
-            found.floating_network = there[0]["id"]
+            found.floating_network = there[0].id
 
 
 def _group(cloud: Cloud, wanted: Wanted, found: Found) -> None:
@@ -153,13 +153,13 @@ def _group(cloud: Cloud, wanted: Wanted, found: Found) -> None:
     if not name:
         return
     there = [
-        group for group in cloud.network.list("security_groups", name=name)
-        if group.get("tenant_id") in (None, cloud.project_id)
+        group for group in cloud.network.security_groups(name=name)
+        if group.project_id in (None, cloud.project_id)
     ]
     if len(there) > 1:
         found.lacks(f"there are {len(there)} security groups '{name}'")
     elif there:
-        found.group = there[0]["id"]
+        found.group = there[0].id
         if not network.lets_ssh_in(there[0]):
             found.warnings.append(
                 f"security group '{name}' has no rule that lets SSH in from everywhere; "
@@ -197,9 +197,9 @@ def _fits(wanted: Wanted, found: Found) -> None:
     new_group = wanted.new_group and not found.group
     found.hindrances += quota.over_nova(found.limits, servers, flavor)
     found.hindrances += quota.over_neutron(found.network_quota, {
-        "port": servers * max(1, len(wanted.config["nics"])),
-        "floatingip": wanted.new_addresses, "security_group": int(new_group),
-        "security_group_rule": network.rules_of_group(wanted.config["open_ports"])
+        "ports": servers * max(1, len(wanted.config["nics"])),
+        "floating_ips": wanted.new_addresses, "security_groups": int(new_group),
+        "security_group_rules": network.rules_of_group(wanted.config["open_ports"])
         if new_group else 0,
     })
     disk = wanted.config.get("volume_size_gb") or (flavor.disk if flavor else 0)

@@ -17,13 +17,12 @@ def of_nova(cloud: Cloud) -> dict[str, int]:
 def of_neutron(cloud: Cloud) -> Mapping[str, Any]:
     """Neutron's quota of each thing: limit, used, reserved; empty where it does not tell."""
     try:
-        found: Mapping[str, Any] = cloud.network.get(
-            f"/quotas/{cloud.project_id}/details.json")["quota"]
+        found = cloud.network.get_quota(cloud.project_id, details=True)
     except CloudRefusal as refusal:
         if refusal.status not in (403, 404):
             raise
         return {}  # an older Neutron, or one that tells it to administrators only
-    return found
+    return dict(found.to_dict(ignore_none=True))
 
 
 def over_nova(limits: Mapping[str, int], servers: int, flavor: Any) -> list[str]:
@@ -39,7 +38,7 @@ def over_nova(limits: Mapping[str, int], servers: int, flavor: Any) -> list[str]
 
 
 def over_neutron(quota: Mapping[str, Any], needs: Mapping[str, int]) -> list[str]:
-    """The same of Neutron's; ``needs``: its name of a thing -> how many are to be made."""
+    """The same of Neutron's; ``needs``: the SDK's name of things -> how many are to be made."""
     return [
         text for name, needed in needs.items() if name in quota
         for text in over(_WORDS[name], needed, quota[name]["used"] + quota[name]["reserved"],
@@ -48,8 +47,8 @@ def over_neutron(quota: Mapping[str, Any], needs: Mapping[str, int]) -> list[str
 
 
 _WORDS = {
-    "port": "ports", "floatingip": "floating addresses", "security_group": "security groups",
-    "security_group_rule": "security group rules",
+    "ports": "ports", "floating_ips": "floating addresses", "security_groups": "security groups",
+    "security_group_rules": "security group rules",
 }
 
 

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from rally_deploy.errors import RallyDeployError
 
@@ -44,6 +45,15 @@ class CloudRefusal(RallyDeployError):
     def maybe_done(self) -> bool:
         """The request may have been carried out all the same."""
         return self.status in _MAYBE_DONE
+
+
+def absent_is_success(delete: Callable[..., Any], *args: Any) -> None:
+    """A deletion; it is well too if the thing is not there any more."""
+    try:
+        delete(*args)
+    except CloudRefusal as refusal:
+        if refusal.status != 404:
+            raise
 
 
 class ServerFailed(RallyDeployError):

@@ -10,7 +10,7 @@ from typing import Any
 from rally_deploy.errors import ResourceConflict
 from rally_deploy.model import Resource
 from rally_deploy.serverprovider.openstack.cloud import Cloud
-from rally_deploy.serverprovider.openstack.refusal import CloudRefusal
+from rally_deploy.serverprovider.openstack.refusal import CloudRefusal, absent_is_success
 
 #: In the metadata of servers and volumes: whose they are, and the name under which they were made.
 META, META_NAME = "rdeploy", "rdeploy_name"
@@ -143,7 +143,7 @@ def key_pair(cloud: Cloud, row: Resource, public_key: str) -> Any:
 
 def delete_key_pair(cloud: Cloud, row: Resource, public_key: str, settle_s: float) -> None:
     if cloud.settled(lambda: key_pair(cloud, row, public_key), settle_s):
-        _absent_is_success(lambda: cloud.nova.keypairs.delete(row.name))
+        absent_is_success(cloud.nova.keypairs.delete, row.name)
         _require_gone(cloud, row.name, lambda: not key_pair(cloud, row, public_key))
 
 
@@ -178,7 +178,7 @@ def my_volumes(cloud: Cloud, row: Resource, uuid: str) -> list[dict[str, Any]]:
 def delete_volumes(cloud: Cloud, row: Resource, uuid: str, settle_s: float) -> None:
     """Its server must be gone: then Cinder needs a moment to see that it is free."""
     for volume in cloud.settled(lambda: my_volumes(cloud, row, uuid), settle_s) or ():
-        _absent_is_success(lambda v=volume: _delete_volume(cloud, v["id"]))  # type: ignore[misc]
+        absent_is_success(_delete_volume, cloud, volume["id"])
     _require_gone(cloud, row.name, lambda: not my_volumes(cloud, row, uuid), 300.0)
 
 
@@ -189,14 +189,6 @@ def _delete_volume(cloud: Cloud, volume_id: str) -> None:
 
     cloud.settled(free, 120.0)
     cloud.volumes.delete(f"/volumes/{volume_id}")
-
-
-def _absent_is_success(delete: Callable[[], Any]) -> None:
-    try:
-        delete()
-    except CloudRefusal as refusal:
-        if refusal.status != 404:
-            raise
 
 
 def _require_gone(
@@ -210,4 +202,4 @@ def _require_gone(
 
 def delete_server(cloud: Cloud, server_id: str) -> None:
     """Ask for its deletion; absent is success."""
-    _absent_is_success(lambda: cloud.nova.servers.delete(server_id))
+    absent_is_success(cloud.nova.servers.delete, server_id)

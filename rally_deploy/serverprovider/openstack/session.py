@@ -1,6 +1,6 @@
 """The one session of all clients: it tries again what may be, and tells refusals apart.
 
-Novaclient, glanceclient and the plain calls to Neutron and Cinder all go through ``request``, so
+Novaclient, glanceclient, openstacksdk and the plain calls to Cinder all go through ``request``, so
 that this is the only place where an answer becomes an error of ours, by its code.
 """
 
@@ -56,7 +56,9 @@ class PatientSession(session.Session):
         repeatable = login or (method in _REPEATABLE and not upload)
         if upload:
             kwargs["timeout"] = _UPLOAD_TIMEOUT_S
-        kwargs.update(raise_exc=False, allow_reauth=repeatable)
+        # A client's own second tries (openstacksdk had one) would be made without a look.
+        kwargs.update(raise_exc=False, allow_reauth=repeatable, connect_retries=0,
+                      status_code_retries=0)
         tries = Tries(self.patience)
         while True:
             begin = time.monotonic()

@@ -37,18 +37,18 @@ def _found(cloud: Cloud) -> Iterator[Tagged]:
         tag = _NAME.match(pair.name)
         if tag:
             yield Tagged("key pair", pair.name, tag.group(1))
-    for group in cloud.network.list("security_groups", **own):
+    for group in cloud.network.security_groups(**own):
         for found in _described("security group", group):
-            owners[group["id"]] = found
+            owners[group.id] = found
             yield found
-    for address in cloud.network.list("floatingips", **own):
+    for address in cloud.network.ips(**own):
         yield from _described("floating address", address)
-    for port in cloud.network.list("ports", **own):
+    for port in cloud.network.ports(**own):
         # One that Nova has forgotten is known by our group alone.
-        known = [port["device_id"], *port.get("security_groups", ())]
+        known = [port.device_id, *(port.security_group_ids or ())]
         for owner in [owners[one] for one in known if one in owners][:1]:
             name = owner.name.partition(" ")[0]
-            yield Tagged("port", f"{name} {port['id']}", owner.tag)
+            yield Tagged("port", f"{name} {port.id}", owner.tag)
     if cloud.endpoint("block-storage"):
         for volume in servers.list_volumes(cloud):
             yield from _marked("volume", volume["metadata"], volume["name"] or "")
@@ -70,7 +70,7 @@ def _marked(kind: str, metadata: Mapping[str, str], name: str) -> Iterator[Tagge
 
 def _described(kind: str, thing: Any) -> Iterator[Tagged]:
     """Neutron's things: the description begins with the name, whatever it is called now."""
-    found = _DESCRIPTION.match(str(thing.get("description") or ""))
+    found = _DESCRIPTION.match(str(thing.description or ""))
     if found:
         yield Tagged(kind, found.group(1), found.group(2))
 

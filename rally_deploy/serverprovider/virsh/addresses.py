@@ -1,31 +1,24 @@
-"""The addresses of clones that run, and what their consoles said if they have none."""
+"""The addresses of clones that run."""
 
 from __future__ import annotations
 
 import ipaddress
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rally_deploy.errors import WaitTimeout
+from rally_deploy.serverprovider.virsh import guest_agent, no_address
 from rally_deploy.serverprovider.virsh.clones import require_running
 from rally_deploy.serverprovider.virsh.link import Hypervisor
-from rally_deploy.serverprovider.virsh.pools import active_pool, refresh
-from rally_deploy.serverprovider.virsh.refusal import (
-    NO_VOLUME,
-    AddressShared,
-    HypervisorError,
-    LinkLost,
-    NoAddress,
-)
-from rally_deploy.serverprovider.virsh.removal import console_logs
+from rally_deploy.serverprovider.virsh.refusal import LinkLost
 
 if TYPE_CHECKING:
     from rally_deploy.deployment import Deployment
 
 #: Where libvirt can look: the leases of its own network, the agent in the guest, the host's ARP.
-_LEASE, _AGENT, _ARP = 0, 1, 2
+_LEASE, _AGENT, _ARP = 0, guest_agent.SOURCE, no_address.ARP
 
 #: In what libvirt counts of an interface, seen from the guest.
 _SENT_PACKETS = 5
@@ -48,7 +41,7 @@ class Surroundings:
 
     network: str = ""  # libvirt's, of the first interface; empty: another kind of interface
     leases: bool = False  # libvirt hands out its addresses
-    behind: bool = False  # only its host reaches it
+    behind: bool = False  # libvirt's own, with DHCP or without; only its host reaches it
     agent: bool = False
     pool: str = ""  # where the console logs are
     mark: str = ""  # of their names; empty: there are none
@@ -74,49 +67,51 @@ def await_addresses(
 ) -> dict[str, str]:
     """Each clone's address by its name, once all have one, and each one of its own."""
     found: dict[str, str] = {}
+    leased = [_LEASE] if around.network else []
+    sources = [*leased, *([_AGENT] if around.agent else []), _ARP]
+    #: Those that say themselves what address they have; no other one has taken theirs over.
+    sure: set[str] = set()
 
     def one(clone: Running) -> str:
         require_running(hypervisor, clone.domain, clone.name)
-        return address_of(hypervisor, clone.domain, clone.macs, bool(around.network), around.agent)
+        for source in sources:
+            address = best_address(_ask(hypervisor, clone.domain, source), clone.macs)
+            if address:
+                if source == _AGENT:
+                    sure.add(clone.name)
+                return address
+        return ""
 
     def all_have_one() -> bool:
         pending = [clone for clone in clones if clone.name not in found]
         for clone, address in zip(pending, deployment.each(one, pending, _WIDTH), strict=True):
             if address in found.values():
                 other = next(name for name, known in found.items() if known == address)
-                raise _shared(f"the clones {other} and {clone.name} both have the address "
-                              f"{address}")
+                raise no_address.shared(
+                    f"the clones {other} and {clone.name} both have the address {address}")
             if address:
                 found[clone.name] = address
         return len(found) == len(clones)
 
-    try:
-        deployment.wait(all_have_one, timeout_s, "addresses of the clones")
-    except WaitTimeout as error:
-        _require_own_leases(hypervisor, clones, found, around)
-        missing = [clone for clone in clones if clone.name not in found]
-        raise _none(hypervisor, missing, found, around, timeout_s) from error
-    _require_own_leases(hypervisor, clones, found, around)
+    with guest_agent.answers_bounded(clone.domain for clone in clones if around.agent):
+        try:
+            deployment.wait(all_have_one, timeout_s, "addresses of the clones")
+        except WaitTimeout as error:
+            _require_own_leases(hypervisor, clones, found, around, sure)
+            missing = [clone for clone in clones if clone.name not in found]
+            raise no_address.none(hypervisor, missing, found, around, timeout_s) from error
+    _require_own_leases(hypervisor, clones, found, around, sure)
     return found
-
-
-def _shared(what: str) -> AddressShared:
-    return AddressShared(
-        what,
-        "an /etc/machine-id that is copied with the template's disk does that: DHCP knows a "
-        "machine by it",
-        "in the template: 'truncate -s 0 /etc/machine-id', remove /var/lib/dbus/machine-id, shut "
-        "it down; then destroy this deployment and create it again",
-    )
 
 
 def _require_own_leases(
     hypervisor: Hypervisor, clones: Sequence[Running], found: Mapping[str, str],
-    around: Surroundings,
+    around: Surroundings, sure: Collection[str],
 ) -> None:
     """AddressShared if a clone has lost its lease to another one that DHCP takes for the same.
 
     :param found: the addresses that were seen, by clone.
+    :param sure: the clones that have told theirs themselves.
     """
     import libvirt
 
@@ -133,13 +128,15 @@ def _require_own_leases(
 
     having = [c for c in clones if any(mac in leases for mac in c.macs)]
     # One that had no address and has been silent does not boot; that is another thing.
-    without = [c.name for c in clones if c not in having and (c.name in found or _has_sent(c))]
+    without = [c.name for c in clones if c not in having and c.name not in sure
+               and (c.name in found or _has_sent(c))]
     owners = [(c.name, leases[mac]["ipaddr"]) for c in having for mac in c.macs
               if mac in leases and not by_mac(mac)]
     if without and owners:
         name, address = owners[0]
-        raise _shared(
-            f"the clones {name} and {', '.join(without)} have one address between them, {address}")
+        raise no_address.shared(
+            f"the clones {name} and {', '.join(without)} have one address between them, {address}",
+            by_lease=True)
 
 
 def _has_sent(clone: Running) -> bool:
@@ -150,57 +147,6 @@ def _has_sent(clone: Running) -> bool:
         return any(clone.domain.interfaceStats(mac)[_SENT_PACKETS] > 0 for mac in clone.macs)
     except libvirt.libvirtError:
         return False
-
-
-def _none(
-    hypervisor: Hypervisor, missing: Sequence[Running], found: Mapping[str, str],
-    around: Surroundings, timeout_s: float,
-) -> NoAddress:
-    names = ", ".join(clone.name for clone in missing)
-    blind = "" if around.leases else _why_no_arp(missing[0].domain)
-    console = console_of(hypervisor, around.pool, missing[0].name, around.mark)
-    details = "\n".join(filter(None, [blind, console]))
-    if around.network and not around.leases:
-        return NoAddress(
-            f"{names}: no address within {timeout_s:g} s, and the network {around.network} has no "
-            "DHCP", details,
-            f"give it DHCP: 'virsh -c {hypervisor.way.uri} net-edit {around.network}' (<dhcp> "
-            "with a <range>), then net-destroy and net-start it; or name another 'network'",
-        )
-    remedy = "does the template boot, and ask for its address by DHCP on its first interface? "
-    if found:
-        remedy += "others got one: an /etc/machine-id in the template would make them share it; "
-    return NoAddress(
-        f"{names}: no address within {timeout_s:g} s", details,
-        f"{remedy}QEMU's guest agent in the template tells it on any network; a larger "
-        "'timeout_s' helps a slow guest",
-    )
-
-
-def _why_no_arp(domain: Any) -> str:
-    """Why libvirt sees no ARP entries at all; empty if it does.
-
-    Some versions of it cannot read what newer kernels answer.
-    """
-    import libvirt
-
-    try:
-        domain.interfaceAddresses(_ARP)
-    except libvirt.libvirtError as error:
-        return f"libvirt cannot read its host's ARP table: {error}"
-    return ""
-
-
-def address_of(
-    hypervisor: Hypervisor, domain: Any, macs: Sequence[str], leases: bool, agent: bool
-) -> str:
-    """The address by which a domain is reached; empty as long as it has none."""
-    sources = [_LEASE] * leases + [_AGENT] * agent + [_ARP]
-    for source in sources:
-        found = best_address(_ask(hypervisor, domain, source), macs)
-        if found:
-            return found
-    return ""
 
 
 def _ask(hypervisor: Hypervisor, domain: Any, source: int) -> Mapping[str, Any]:
@@ -230,32 +176,3 @@ def best_address(interfaces: Mapping[str, Any], macs: Sequence[str]) -> str:
             if not (address.is_link_local or address.is_loopback or address.is_unspecified):
                 found.append((address.version, list(macs).index(mac), str(address)))
     return min(found, key=lambda one: one[:2])[2] if found else ""
-
-
-def console_of(hypervisor: Hypervisor, pool: str, name: str, mark: str) -> str:
-    """The end of a clone's console log; empty if it cannot be had."""
-    import libvirt
-
-    if not mark:
-        return ""
-    try:
-        refresh(hypervisor, pool=pool)
-        log = next((n for n in console_logs(hypervisor, pool, mark)
-                    if n.startswith(f"{name}-") and n.endswith(".log")), "")
-        volume = log and hypervisor.find(
-            NO_VOLUME, active_pool(hypervisor, pool).storageVolLookupByName, log)
-        if not volume:
-            return ""
-        stream = hypervisor.libvirt.newStream(0)
-        volume.download(stream, 0, 0, 0)
-        text = b""
-        while True:
-            part = stream.recv(1 << 16)
-            if not part:
-                break
-            text = (text + part)[-(1 << 16):]
-        stream.finish()
-    except (libvirt.libvirtError, HypervisorError):
-        return ""
-    lines = [line.rstrip() for line in text.decode(errors="replace").splitlines()]
-    return "\n".join(["its console:", *[line for line in lines if line][-15:]])

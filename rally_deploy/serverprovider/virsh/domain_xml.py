@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid as uuids
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
@@ -130,20 +131,30 @@ def _size(root: ET.Element, clone: Clone) -> None:
             element = _text(root, name, str(clone.memory_mb))
             element.attrib.clear()
             element.set("unit", "MiB")
-        _drop(root, "maxMemory")
     if clone.vcpus:
         vcpu = _text(root, "vcpu", str(clone.vcpus))
         vcpu.attrib.pop("current", None)
         _drop(root, "vcpus")
-        pins = root.find("cputune")
-        for pin in (pins.findall("vcpupin") if pins is not None else []):
-            if pins is not None and int(pin.get("vcpu") or 0) >= clone.vcpus:
-                pins.remove(pin)
+        for tuning in root.findall("cputune"):
+            for one in [*tuning.iterfind("*[@vcpu]"), *tuning.iterfind("*[@vcpus]")]:
+                which = one.get("vcpu") or one.get("vcpus") or "0"
+                if max(map(int, re.findall(r"\d+", which))) >= clone.vcpus:
+                    tuning.remove(one)
     cpu = root.find("cpu")
     if cpu is not None and (clone.vcpus or clone.memory_mb):
-        # They count CPUs and memory, too, and would contradict.
-        _drop(cpu, "topology")
-        _drop(cpu, "numa")
+        _drop(cpu, "topology")  # counts CPUs, too, and would contradict
+    if clone.memory_mb or (clone.vcpus and root.find("cpu/numa") is not None):
+        _one_node(root)
+
+
+def _one_node(root: ET.Element) -> None:
+    """Drop the nodes that the guest would see CPUs and memory in, and what needs such nodes."""
+    for path, name in (("cpu", "numa"), ("numatune", "memnode"), (".", "maxMemory"),
+                       ("devices", "memory")):
+        for parent in root.findall(path):
+            _drop(parent, name)
+    for page in root.iterfind("memoryBacking/hugepages/page"):
+        page.attrib.pop("nodeset", None)
 
 
 def _disks(devices: ET.Element, clone: Clone) -> None:
@@ -202,10 +213,12 @@ def _interfaces(devices: ET.Element, clone: Clone) -> None:
 def _consoles(devices: ET.Element, clone: Clone) -> None:
     for port in [*devices.findall("serial"), *devices.findall("console")]:
         _drop(port, "log")
-        if port.get("type") in ("pty", "file"):
+        listens = port.find("source[@mode='bind']") is not None
+        if port.get("type") in ("pty", "file") or listens:
             port.set("type", "pty")
             port.attrib.pop("tty", None)
-            _drop(port, "source")
+            for name in ("source", "protocol"):
+                _drop(port, name)
     first = devices.find("serial")
     if first is None and devices.find("console") is None and clone.console_log:
         first = ET.SubElement(devices, "serial", {"type": "pty"})
@@ -226,7 +239,11 @@ def _shared_places(devices: ET.Element) -> None:
             screen.attrib.pop(name, None)
         if screen.get("type") in ("vnc", "spice", "rdp"):
             screen.set("autoport", "yes")
-        screen.attrib.pop("socket", None)
+        for listener in [screen, *screen.findall("listen")]:
+            listener.attrib.pop("socket", None)
+    for cid in devices.iterfind("vsock/cid"):
+        cid.attrib.clear()
+        cid.set("auto", "yes")
 
 
 def _drop(parent: ET.Element, name: str) -> None:

@@ -15,7 +15,8 @@ from rally_deploy.errors import (
     WaitTimeout,
 )
 from rally_deploy.model import Server
-from rally_deploy.serverprovider.virsh.addresses import Surroundings, console_of
+from rally_deploy.serverprovider.virsh.addresses import Surroundings
+from rally_deploy.serverprovider.virsh.consoles import console_of
 from rally_deploy.serverprovider.virsh.link import Hypervisor
 from rally_deploy.serverprovider.virsh.refusal import CloneFailed
 

@@ -13,7 +13,7 @@ from rally_deploy.plugins import Registry
 DOCS = Path(__file__).parents[3] / "docs"
 GENERATE = "run: python -m rally_deploy.cli.reference docs"
 HEAVY = ("sqlalchemy", "alembic", "cryptography", "paramiko", "rich", "jsonschema", "yaml",
-         "keystoneauth1", "requests", "rally_deploy.deployer")
+         "keystoneauth1", "openstack", "requests", "rally_deploy.deployer")
 
 
 def test_every_command_module_is_a_command_of_the_group():

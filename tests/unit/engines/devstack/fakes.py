@@ -37,15 +37,18 @@ class FakeCloud:
     """``answers``: a call's name -> what it returns, or what is to be called for that."""
 
     def __init__(self, **answers):
-        self.answers, self.calls = answers, []
+        self.answers, self.asked = answers, []
 
     def call(self, name, /, *, wait_s=120.0, **arguments):
-        self.calls.append((name, arguments))
+        self.asked.append((name, arguments))
         answer = self.answers[name]
         answer = answer(**arguments) if callable(answer) else answer
         if isinstance(answer, CloudBroken):
             raise answer
         return answer
+
+    def calls(self, calls):
+        return [self.call(one.name, **one.arguments) for one in calls]
 
 
 class StackedShell(FakeShell):

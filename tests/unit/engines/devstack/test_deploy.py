@@ -85,7 +85,7 @@ def deployed(tmp_path, recorder):
 
 
 def called(cloud, name):
-    return [arguments for found, arguments in cloud.calls if found == name]
+    return [arguments for found, arguments in cloud.asked if found == name]
 
 
 def warnings(recorder):
@@ -144,9 +144,9 @@ class TestAdmit:
                         guests=self.GUESTS, boot={"id": "s"}, remove_server=None,
                         wait_active={"status": "ACTIVE", "addresses": [], "fault": ""})
         made = deployed(controller(1, cloud), **keys)
-        cloud.calls.clear()
+        cloud.asked.clear()
         made.engine().admit(["c9"])
-        return [name for name, _ in cloud.calls]
+        return [name for name, _ in cloud.asked]
 
     def test_server_is_booted_once_the_computes_are_up(self, deployed):
         calls = self.admitted(deployed)

@@ -227,6 +227,25 @@ class TestLocalConf:
         assert "GIT_BASE=git://192.0.2.1\n" in text
         assert "HOST_IP=192.0.2.10\n" in text
 
+    @pytest.mark.parametrize("localrc", [
+        {"A": "1", "[[post-config|$NOVA_CONF]]": {"DEFAULT": {"debug": False}}},
+        "[[local|localrc]]\nA=1\n\n[[post-config|$NOVA_CONF]]\n[DEFAULT]\ndebug = False\n",
+        "A=1\n",
+    ])
+    def test_client_is_kept_running_for_stack_sh(self, deployer, localrc):
+        text = deployment(deployer, localrc=localrc).engine()._local_conf(node())
+        assert "\nA=1\nenable_service openstack-cli-server\n" in text
+        assert text.count("[[post-config") == str(localrc).count("[[post-config")
+
+    @pytest.mark.parametrize("localrc", [
+        {"ENABLED_SERVICES+": ",-openstack-cli-server"},
+        "[[local|localrc]]\ndisable_service openstack-cli-server\n",
+        {"SERVICE_HOST": "192.0.2.9", "ENABLED_SERVICES": "n-cpu,placement-client"},
+    ])
+    def test_client_is_not_kept_for_computes_or_against_the_config(self, deployer, localrc):
+        text = deployment(deployer, localrc=localrc).engine()._local_conf(node())
+        assert "enable_service" not in text
+
     def test_passwords_are_the_same_on_every_node(self, deployer):
         engine = deployment(deployer).engine()
         assert engine._local_conf(node()) == engine._local_conf(node())
@@ -304,7 +323,7 @@ class TestProof:
 
     def booted(self, deployer, cloud):
         proof.prove_cloud(deployment(deployer), cloud)
-        return [arguments for name, arguments in cloud.calls if name == "boot"]
+        return [arguments for name, arguments in cloud.asked if name == "boot"]
 
     def test_smallest_image_is_booted_on_the_private_network(self, deployer):
         boots = self.booted(deployer, self.cloud())
@@ -340,7 +359,7 @@ class TestProof:
     def test_controller_alone_is_proved_by_a_token(self, deployer, answers):
         cloud = self.cloud(**answers)
         assert self.booted(deployer, cloud) == []
-        assert ("token", {}) in cloud.calls
+        assert ("token", {}) in cloud.asked
 
 
 class TestHistory:

@@ -144,6 +144,35 @@ class TestAttached:
         assert row.facts["after"]["dest"] == "/nova/"
 
 
+class TestPip:
+    @pytest.mark.parametrize(("resource_id", "fast"), [("r1", True), (None, False)])
+    def test_only_servers_made_for_it_compile_no_package_beforehand(self, rig, resource_id, fast):
+        machine, entity, _ = rig
+        node = Node(Server(SERVER, resource_id=resource_id), machine, "ctl", SERVER)
+        stack.run(entity, node, "rd-1-stack", 60)
+        start, = (text.splitlines()[0] for text in machine.scripts if RUN in text)
+        assert ("PIP_COMPILE=0" in start) is fast
+
+
+class TestClientServer:
+    STOP = "disable -q --now devstack@$1.service"
+
+    def stopped(self, rig, **keys):
+        machine, entity, engine = rig
+        engine.config = {**engine.config, **keys}
+        stacked(engine, entity)
+        return [i for i, text in enumerate(machine.scripts) if self.STOP in text], [
+            i for i, text in enumerate(machine.scripts) if RUN in text]
+
+    def test_it_ends_with_stack_sh(self, rig):
+        (stop,), (run,) = self.stopped(rig)
+        assert stop > run
+
+    def test_one_that_the_config_wants_stays(self, rig):
+        wanted = {"ENABLED_SERVICES+": ",openstack-cli-server"}
+        assert self.stopped(rig, local_conf=wanted)[0] == []
+
+
 class TestDestroyThatFailed:
     def before(self, row):
         return {k: v for k, v in row.facts.items() if k not in ("after", "commit")}

@@ -15,7 +15,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 PROJECT = "f0" * 16
 ROUTES = []
@@ -90,6 +90,8 @@ class MemoryCloud:
             for name in ("port", "floatingip", "security_group", "security_group_rule")
         }
         self.versions = "2.90"
+        self.network_path = "/network"  # in the catalog
+        self.page = 0  # how many ports Neutron tells at a time; 0: all
         self.services = ["identity", "compute", "image", "network", "volumev3"]
         self.builds = 1  # listings until a server is ACTIVE
         self.fails = {}  # part of a server's name -> the text of its fault
@@ -115,7 +117,7 @@ class MemoryCloud:
     @staticmethod
     def _network(name, external):
         return {"id": str(uuid.uuid4()), "name": name, "router:external": external,
-                "shared": False, "tenant_id": PROJECT, "subnets": ["some"]}
+                "shared": False, "project_id": PROJECT, "subnets": ["some"]}
 
     def close(self):
         self._http.shutdown()
@@ -244,7 +246,7 @@ def make_token(cloud, query, body):
     cloud.tokens.add(token)
     urls = {
         "identity": "/identity/v3", "compute": "/compute/v2.1", "image": "/image",
-        "network": "/network", "volumev3": f"/volume/v3/{PROJECT}",
+        "network": cloud.network_path, "volumev3": f"/volume/v3/{PROJECT}",
     }
     catalog = [
         {"type": kind, "name": kind, "id": kind, "endpoints": [
@@ -486,14 +488,23 @@ def list_networks(cloud, query, body):
     return 200, {"networks": cloud.networks}
 
 
-@route("GET", f"/network/v2.0/quotas/{PROJECT}/details.json")
+@route("GET", f"/network/v2.0/quotas/{PROJECT}/details")
 def network_quota(cloud, query, body):
     return 200, {"quota": cloud.quota}
 
 
 @route("GET", "/network/v2.0/ports")
 def list_ports(cloud, query, body):
-    return 200, {"ports": matching(cloud.ports, query)}
+    marker = query.pop("marker", [""])[0]
+    found = matching(cloud.ports, query)
+    if not cloud.page:
+        return 200, {"ports": found}
+    begin = ["", *(port["id"] for port in found)].index(marker)
+    page, more = found[begin:begin + cloud.page], found[begin + cloud.page:]
+    # It knows itself by another address than the one that its catalog tells.
+    following = urlencode({**query, "marker": page[-1]["id"]}, doseq=True) if more else ""
+    link = {"rel": "next", "href": f"http://inner.invalid:9696/v2.0/ports?{following}"}
+    return 200, {"ports": page, "ports_links": [link] if more else []}
 
 
 @route("DELETE", "/network/v2.0/ports/([^/]+)")
@@ -514,7 +525,7 @@ def list_groups(cloud, query, body):
 
 @route("POST", "/network/v2.0/security-groups")
 def make_group(cloud, query, body):
-    made = {"id": str(uuid.uuid4()), "tenant_id": PROJECT, **body["security_group"]}
+    made = {"id": str(uuid.uuid4()), "project_id": PROJECT, **body["security_group"]}
     cloud.groups[made["id"]] = made
     return 201, {"security_group": made}
 

@@ -50,15 +50,18 @@ TEMPLATE = """
 </domain>"""
 
 
-def made(**keys):
-    values = {
+def clone(**keys):
+    return Clone(**{
         "name": "rd-12345678-0", "uuid": "33333333-3333-4333-8333-333333333333",
         "macs": ["52:54:00:00:00:01", "52:54:00:00:00:02"],
         "disks": {"vda": NewDisk("/pool/rd-12345678-0-vda", "qcow2")},
         "deployment_uuid": "12345678-aaaa-4aaa-8aaa-aaaaaaaaaaaa", "deployment_name": "it",
         "console_log": "/pool/rd-12345678-0-console.log", **keys,
-    }
-    return ET.fromstring(definition(TEMPLATE, Clone(**values)))
+    })
+
+
+def made(**keys):
+    return ET.fromstring(definition(TEMPLATE, clone(**keys)))
 
 
 def test_names_that_must_differ_differ():
@@ -115,6 +118,40 @@ def test_memory_and_cpus_are_overridden_with_all_that_counts_them():
     assert root.find("maxMemory") is None
     assert root.find("cpu/topology") is None
     assert [pin.get("vcpu") for pin in root.iterfind("cputune/vcpupin")] == ["0"]
+
+
+def test_what_names_dropped_cpus_or_nodes_of_memory_is_dropped_with_them():
+    template = TEMPLATE.replace("<cputune>", """<cputune>
+  <vcpusched vcpus='0-3' scheduler='fifo' priority='1'/>
+  <cachetune vcpus='0,1'/>""").replace("<topology", """<numa><cell id='0' cpus='0-3'
+  memory='1048576'/></numa><topology""").replace("<devices>", """
+  <numatune><memory mode='strict' nodeset='0'/><memnode cellid='0' mode='strict' nodeset='0'/>
+  </numatune><memoryBacking><hugepages><page size='2' unit='M' nodeset='0'/></hugepages>
+  </memoryBacking><devices><memory model='dimm'/>""")
+
+    def kept(**keys):
+        root = ET.fromstring(definition(template, clone(**keys)))
+        return [path for path in (
+            "cputune/vcpusched", "cputune/cachetune", "cpu/numa", "numatune/memory",
+            "numatune/memnode", "memoryBacking/hugepages/page[@nodeset]", "devices/memory",
+        ) if root.find(path) is not None]
+
+    assert kept(vcpus=2) == ["cputune/cachetune", "numatune/memory"]
+    assert kept(memory_mb=512) == ["cputune/vcpusched", "cputune/cachetune", "numatune/memory"]
+    assert len(kept()) == 7
+
+
+def test_places_on_the_host_are_not_shared():
+    template = TEMPLATE.replace("<serial type='file'><source path='/var/log/tpl.log'/>", """
+    <serial type='tcp'><source mode='bind' host='0.0.0.0' service='4555'/><protocol type='raw'/>
+    """).replace("</devices>", """<vsock><cid auto='no' address='5'/></vsock>
+    <graphics type='spice'><listen type='socket' socket='/run/tpl.spice'/></graphics></devices>""")
+    root = ET.fromstring(definition(template, clone()))
+    serial = root.find("devices/serial")
+    assert serial.get("type") == "pty"
+    assert [child.tag for child in serial] == ["log"]
+    assert root.find("devices/vsock/cid").attrib == {"auto": "yes"}
+    assert "/run/tpl" not in ET.tostring(root, encoding="unicode")
 
 
 def test_disk_on_a_device_becomes_a_block_disk():

@@ -1,6 +1,7 @@
 """VirshProvider on libvirt's own test driver: clones, conflicts, what is told apart."""
 
-import libvirt
+from types import SimpleNamespace
+
 import pytest
 
 from rally_deploy.errors import (
@@ -14,10 +15,8 @@ from rally_deploy.model import ResourceState, Server
 from rally_deploy.serverprovider.virsh import VirshProvider, addresses, logins
 from rally_deploy.serverprovider.virsh.domain_xml import TAG
 from rally_deploy.serverprovider.virsh.refusal import (
-    AddressShared,
     CloneFailed,
     NetworkUnfit,
-    NoAddress,
     PoolFull,
     PoolUnfit,
     TemplateUnfit,
@@ -248,137 +247,6 @@ def test_too_full_pool_is_told_before_anything_is_made(rig, hypervisor):
     assert provider.deployment.ledger.alive() == []
 
 
-class Addresses:
-    """Stands for the domains of a hypervisor: what each answers."""
-
-    def __init__(self, uuid, interfaces, state=(1, 1), sent=0):
-        self.uuid, self._interfaces, self._state, self._sent = uuid, interfaces, state, sent
-
-    def state(self):
-        return list(self._state)
-
-    def interfaceAddresses(self, source):
-        return self._interfaces if source == 2 else {}
-
-    def interfaceStats(self, mac):
-        if self._sent is None:
-            raise libvirt.libvirtError("this function is not supported")
-        return 0, 0, 0, 0, self._sent * 300, self._sent, 0, 0
-
-
-class StandIn:
-    """As much of a Hypervisor as a wait for addresses asks for."""
-
-    class way:
-        uri = label = "qemu:///system"
-
-    class libvirt:
-        leases = []
-
-        @classmethod
-        def networkLookupByName(cls, name):
-            return cls
-
-        @classmethod
-        def DHCPLeases(cls):
-            return cls.leases
-
-    def alive(self):
-        return True
-
-    def doing(self, what):
-        from rally_deploy.serverprovider.virsh import refusal
-        return refusal.told(what)
-
-
-def running(name, mac, address, **keys):
-    entry = {"vnet0": {"hwaddr": mac, "addrs": [{"addr": address, "prefix": 24, "type": 0}]}}
-    return addresses.Running(name, Addresses(name, entry if address else {}, **keys), [mac])
-
-
-def wait_for(rig, clones, leases=True, timeout_s=0.1):
-    entity, _ = rig()
-    around = addresses.Surroundings("lan", leases=leases)
-    return addresses.await_addresses(entity, StandIn(), clones, around, timeout_s)
-
-
-def test_two_clones_with_one_address_are_told_with_the_machine_id(rig):
-    clones = [running("a", "52:54:00:00:00:01", "10.0.0.9"),
-              running("b", "52:54:00:00:00:02", "10.0.0.9")]
-    with pytest.raises(AddressShared, match="a and b both have the address 10.0.0.9") as caught:
-        wait_for(rig, clones)
-    assert "machine-id" in caught.value.remedy
-
-
-def test_network_without_dhcp_is_told(rig):
-    with pytest.raises(NoAddress, match="the network lan has no DHCP"):
-        wait_for(rig, [running("a", "52:54:00:00:00:01", "")], leases=False)
-
-
-def test_arp_table_that_libvirt_cannot_read_is_told(rig):
-    class Blind(Addresses):
-        def interfaceAddresses(self, source):
-            raise libvirt.libvirtError("wrong nlmsg len")
-
-    clone = addresses.Running("a", Blind("a", {}), ["52:54:00:00:00:01"])
-    with pytest.raises(NoAddress) as caught:
-        wait_for(rig, [clone], leases=False)
-    assert "cannot read its host's ARP table: wrong nlmsg len" in caught.value.details
-
-
-def test_guest_that_asks_for_no_address_is_named_and_the_others_are_not(rig):
-    clones = [running("a", "52:54:00:00:00:01", ""), running("b", "52:54:00:00:00:02", "10.0.0.9")]
-    with pytest.raises(NoAddress, match="^a: no address within") as caught:
-        wait_for(rig, clones)
-    assert "machine-id" in caught.value.remedy
-
-
-@pytest.mark.parametrize(("identity", "sent", "error"), [
-    ("01:52:54:00:00:00:02", 2, NoAddress),
-    ("ff:56:50:4d:98:00:02:00:00:ab:11:01:02:03:04", 2, AddressShared),
-    # It has not even asked: it does not boot. Or nobody knows.
-    ("ff:56:50:4d:98:00:02:00:00:ab:11:01:02:03:04", 0, NoAddress),
-    ("ff:56:50:4d:98:00:02:00:00:ab:11:01:02:03:04", None, NoAddress),
-])
-def test_lease_that_is_not_by_mac_tells_who_took_the_address_over(
-    rig, monkeypatch, identity, sent, error
-):
-    lease = {"mac": "52:54:00:00:00:02", "ipaddr": "10.0.0.9", "clientid": identity}
-    monkeypatch.setattr(StandIn.libvirt, "leases", [lease])
-    clones = [running("a", "52:54:00:00:00:01", "", sent=sent),
-              running("b", "52:54:00:00:00:02", "10.0.0.9")]
-    with pytest.raises(error) as caught:
-        wait_for(rig, clones)
-    assert "machine-id" in caught.value.remedy
-
-
-def test_clone_that_lost_its_lease_to_another_is_told_though_it_has_an_address_yet(
-    rig, monkeypatch
-):
-    lease = {"mac": "52:54:00:00:00:02", "ipaddr": "10.0.0.9", "clientid": "ff:00:00:00:01"}
-    monkeypatch.setattr(StandIn.libvirt, "leases", [lease])
-    clones = [running("a", "52:54:00:00:00:01", "10.0.0.8"),
-              running("b", "52:54:00:00:00:02", "10.0.0.9")]
-    with pytest.raises(AddressShared, match="b and a have one address between them, 10.0.0.9"):
-        wait_for(rig, clones)
-
-
-@pytest.mark.parametrize(("state", "error", "text"), [
-    ((5, 1), CloneFailed, "a is shut off"),
-    ((6, 1), CloneFailed, "a is crashed"),
-])
-def test_clone_that_ends_while_it_is_waited_for_is_told_at_once(rig, state, error, text):
-    with pytest.raises(error, match=text):
-        wait_for(rig, [running("a", "52:54:00:00:00:01", "", state=state)], timeout_s=60)
-
-
-def test_halted_clone_on_a_full_pool_is_told(rig):
-    clone = running("a", "52:54:00:00:00:01", "", state=(3, 5))
-    clone.domain.diskErrors = lambda: {"vda": 2}
-    with pytest.raises(PoolFull, match="its disk cannot be written"):
-        wait_for(rig, [clone], timeout_s=60)
-
-
 def test_wrong_password_ends_and_names_what_to_check(rig, shells, monkeypatch):
     monkeypatch.setattr(logins, "_REFUSED_FOR_S", 0.0)
 
@@ -399,8 +267,7 @@ def logged_in(rig, shells, connection, refuse):
 
     shells.answer = answer
     entity, _ = rig()
-    hypervisor = StandIn()
-    hypervisor.way = parse(connection)
+    hypervisor = SimpleNamespace(way=parse(connection))
     around = addresses.Surroundings("lan", behind=True)
     clone = Server(host="192.0.2.7", name="rd-1-0")
     with pytest.raises(CloneFailed) as caught:
@@ -456,23 +323,6 @@ def test_hypervisor_that_is_away_is_told_once_for_all_that_is_left(rig, recorder
     assert [event for event in recorder.events if event.title.startswith("remove ")] == []
     assert {row.state for row in provider.deployment.ledger.alive()} == {ResourceState.LIVE}
     provider.config = known
-
-
-def test_address_is_of_the_first_interface_and_rather_ipv4():
-    macs = ["52:54:00:00:00:01", "52:54:00:00:00:02"]
-
-    def entry(mac, *addresses):
-        return {"hwaddr": mac.upper(), "addrs": [{"addr": a, "prefix": 24} for a in addresses]}
-
-    found = {
-        "lo": {"hwaddr": "00:00:00:00:00:00", "addrs": [{"addr": "127.0.0.1", "prefix": 8}]},
-        "eth1": entry(macs[1], "10.0.1.7"), "eth0": entry(macs[0], "fe80::1", "2001:db8::7"),
-        "agent": {"hwaddr": macs[0], "addrs": None},
-    }
-    assert addresses.best_address(found, macs) == "10.0.1.7"
-    found["eth0"] = entry(macs[0], "169.254.1.1", "10.0.0.7")
-    assert addresses.best_address(found, macs) == "10.0.0.7"
-    assert addresses.best_address(found, ["52:54:00:00:00:09"]) == ""
 
 
 def test_rows_are_live_with_their_facts(rig):
