@@ -10,10 +10,10 @@ import pytest
 
 from rally_deploy.errors import EachFailed, ResourceConflict
 from rally_deploy.serverprovider.openstack.refusal import CloudRefusal, CloudUnfit, ServerFailed
-from rally_deploy.testing.fakes import plugin_path
 from tests.functional import openstack_rig
-from tests.functional.conftest import STANDING, Rdeploy
+from tests.functional.conftest import STANDING
 from tests.functional.fault_proxy import FaultProxy
+from tests.functional.openstack_rig import Whole
 
 pytestmark = [
     pytest.mark.functional, pytest.mark.timeout(2400),
@@ -38,35 +38,8 @@ def clean(cloud):
 def made(tmp_path, monkeypatch, cloud, clean):
     """Makes deployments, and destroys all of them at the end."""
     monkeypatch.setenv("RDEPLOY_HOME", str(tmp_path / "home"))
-    entities = []
-    with openstack_rig.deployer(tmp_path / "rig") as rig:
-
-        def make(**keys):
-            entity, provider = openstack_rig.deployment(rig, cloud.block(**keys))
-            entities.append(entity)
-            return entity, provider
-
+    with openstack_rig.deployments(tmp_path / "rig", cloud) as make:
         yield make
-        for entity in entities:
-            entity.provider(entity.config["provider"]).destroy_servers()
-            rig.store.resources.assert_all_gone(entity.uuid)
-
-
-class Whole:
-    """The real rdeploy with a config of the FakeEngine over this provider."""
-
-    def __init__(self, folder, block, **keys):
-        folder.mkdir()
-        self.rdeploy = Rdeploy(folder / "home")
-        self.rdeploy.env["PYTHONPATH"] = plugin_path(folder / "plugins")
-        self.file = self.rdeploy.config("cloud", {
-            "type": "FakeEngine", "world": str(folder / "world"), "provider": block, **keys})
-
-    def create(self, **options):
-        return self.rdeploy("create", "--name", "it", "--file", self.file, **options)
-
-    def destroy(self):
-        return self.rdeploy("destroy", "it", "--yes")
 
 
 @pytest.mark.skipif("fake" in STANDING, reason="servers of Nova's fake driver answer to nobody")
@@ -217,7 +190,7 @@ def test_kill_at_a_call_to_the_cloud_then_destroy_leaves_nothing(cloud, clean, t
 
     def kill_and_destroy(point):
         whole = Whole(tmp_path / str(point), cloud.block(floating_network="public"))
-        killed = whole.rdeploy.killed(point, "create", "--name", "it", "--file", whole.file)
+        killed = whole.killed(point)
         whole.destroy()
         return killed
 
@@ -234,7 +207,7 @@ def test_kill_then_resume_makes_one_server(cloud, clean, tmp_path):
     whole = Whole(tmp_path / "resumed", cloud.block(floating_network="public"))
     before = cloud.things()
     try:
-        assert whole.rdeploy.killed(32, "create", "--name", "it", "--file", whole.file)
+        assert whole.killed(32)
         whole.rdeploy("resume", "it")
         new = {kind: len(found) - len(before[kind]) for kind, found in cloud.things().items()}
         assert new == {**dict.fromkeys(new, 1), "images": 0}
