@@ -226,10 +226,11 @@ def test_kill_around_the_request_of_a_volume_then_destroy_leaves_nothing(
         assert list(pool.map(kill_and_destroy, enumerate(kills))) == [True] * len(kills)
 
 
-def test_kill_behind_the_request_of_a_volume_then_resume_makes_one(cloud, clean, tmp_path):
+@pytest.mark.parametrize("calls", [MAKE_VOLUME, MAKE_SERVER])
+def test_kill_behind_a_request_then_resume_makes_one_volume(cloud, clean, tmp_path, calls):
     whole = Whole(tmp_path / "resumed", cloud.block(volume_size_gb=1))
     try:
-        assert whole.killed(2, MAKE_VOLUME)
+        assert whole.killed(2, calls)
         whole.rdeploy("resume", "it")
         new = {kind: len(found) - len(clean[kind]) for kind, found in cloud.things().items()}
         assert (new["servers"], new["volumes"]) == (1, 1)

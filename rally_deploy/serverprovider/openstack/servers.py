@@ -15,10 +15,13 @@ from rally_deploy.serverprovider.openstack.refusal import CloudRefusal
 #: In the metadata of servers and volumes: whose they are, and the name under which they were made.
 META, META_NAME = "rdeploy", "rdeploy_name"
 
-#: A volume in these states refuses its deletion, and leaves them by itself.
+#: A volume in these states refuses its deletion, and most often leaves them by itself.
 _BUSY = frozenset({
     "in-use", "detaching", "attaching", "reserved", "downloading", "creating",
 })
+
+#: So long a server that is gone may take to let go of its volume.
+_RESERVED_S = 20.0
 _CONSOLE_LINES = 25
 
 
@@ -205,9 +208,23 @@ def _delete_volume(cloud: Cloud, volume_id: str) -> None:
         status = str(cloud.volumes.get(f"/volumes/{volume_id}")["volume"]["status"])
         return "" if status in _BUSY else status
 
+    if not cloud.settled(settled_status, _RESERVED_S):
+        _unreserve(cloud, volume_id)
     # One that is deleted already, as a killed destroy has asked for, refuses a second request.
     if cloud.settled(settled_status, 120.0) != "deleting":
         cloud.volumes.delete(f"/volumes/{volume_id}")
+
+
+def _unreserve(cloud: Cloud, volume_id: str) -> None:
+    """Nova leaves a volume reserved for good if its server is deleted before that has a host."""
+    path = f"{cloud.require('block-storage')}/attachments"
+    version = {"OpenStack-API-Version": "volume 3.27"}
+    found = cloud.session.get(f"{path}?volume_id={volume_id}", headers=version).json()
+    for one in found["attachments"]:
+        if one["status"] == "reserved":
+            _absent_is_success(
+                lambda one=one: cloud.session.delete(  # type: ignore[misc]
+                    f"{path}/{one['id']}", headers=version))
 
 
 def _absent_is_success(delete: Callable[[], Any]) -> None:

@@ -81,6 +81,7 @@ class MemoryCloud:
             self._network("private", False), self._network("public", True),
         ]
         self.bad_volumes = set()  # parts of the names of those that fail
+        self.attachments = {}
         self.volume_zones = ["nova"]
         self.volume_quota = {"volumes": 10, "gigabytes": 100, "per_volume_gigabytes": -1,
                              "volumes_plain": -1, "gigabytes_plain": -1}
@@ -637,3 +638,15 @@ def delete_volume(cloud, query, body, volume):
         raise Refuse(400, "Volume status must be available or error")
     del cloud.volumes[volume]
     return 202, None
+
+
+@route("GET", f"{VOLUME}/attachments")
+def list_attachments(cloud, query, body):
+    return 200, {"attachments": matching(cloud.attachments, query)}
+
+
+@route("DELETE", f"{VOLUME}/attachments/([^/]+)")
+def delete_attachment(cloud, query, body, attachment):
+    gone = cloud.attachments.pop(attachment)
+    cloud.volumes[gone["volume_id"]]["status"] = "available"
+    return 200, {"attachments": []}

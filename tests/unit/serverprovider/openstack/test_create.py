@@ -7,6 +7,7 @@ import uuid
 import pytest
 
 from rally_deploy.errors import EachFailed, ResourceConflict
+from rally_deploy.serverprovider.openstack import servers
 from rally_deploy.serverprovider.openstack.download import BadImage
 from rally_deploy.serverprovider.openstack.refusal import CloudRefusal, CloudUnfit, ServerFailed
 from tests.unit.serverprovider.openstack.conftest import CONTENT, MD5
@@ -528,6 +529,28 @@ def test_volume_that_its_server_has_just_left_is_removed_once_it_is_free(
     volume["status"] = status
     threading.Timer(0.5, volume.update, [{"status": "available"}]).start()
     provider.destroy_servers()
+    assert cloud.things() == []
+
+
+@pytest.mark.parametrize("verb", ["resume", "destroy"])
+def test_volume_that_nova_has_left_reserved_for_a_server_that_is_gone_is_let_go(
+    cloud, provided, monkeypatch, verb
+):
+    monkeypatch.setattr(servers, "_RESERVED_S", 0.3)
+    entity, provider = provided(amount=1, volume_size_gb=1)
+    cloud.fails["-000"] = "No valid host was found."
+    with pytest.raises(ServerFailed, match="has failed"):
+        provider.create_servers()
+    cloud.servers.clear()
+    cloud.fails.clear()
+    volume = only(cloud.volumes)
+    volume["status"] = "reserved"
+    cloud.attachments["a"] = {"id": "a", "volume_id": volume["id"], "status": "reserved"}
+    again = entity.provider(provider.config)
+    if verb == "resume":
+        again.create_servers()
+        assert only(cloud.volumes)["id"] != volume["id"]
+    again.destroy_servers()
     assert cloud.things() == []
 
 
