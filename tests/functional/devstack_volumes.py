@@ -78,6 +78,7 @@ def standing_or_made(folder):
         home, name = STANDING.split()
         yield Cloud(Rdeploy(home), name)
         return
+    devstack_repos.need("cinder")
     rdeploy, image = Rdeploy(folder / "home"), folder / "guest.img"
     image.write_bytes(MARK.encode().ljust(1 << 20, b"\0"))
     with devstack_repos.Served(devstack_repos.mirror()) as git_base:

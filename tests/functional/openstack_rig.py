@@ -83,6 +83,29 @@ class RealCloud:
         self.client.once(lambda: pairs.create(name), look, 5.0)
         return name
 
+    @contextmanager
+    def foreign_volumes(self) -> Iterator[Any]:
+        """Yields what makes volumes of no deployment; they have to be there at the end."""
+        client, ids = self.client, list[str]()
+
+        def make(name: str, **keys: Any) -> str:
+            body = {"volume": {"name": name, "size": 1, **keys}}
+            ids.append(client.volumes.post("/volumes", body)["volume"]["id"])
+            path = f"/volumes/{ids[-1]}"
+            assert client.settled(
+                lambda: client.volumes.get(path)["volume"]["status"] == "available", 60)
+            return ids[-1]
+
+        def there() -> set[str]:
+            return set(ids) & {volume["id"] for volume in self.volumes()}
+
+        yield make
+        left = there()
+        for one in left:
+            client.volumes.delete(f"/volumes/{one}")
+        assert left == set(ids)
+        assert client.settled(lambda: not there(), 60)
+
     def things(self) -> dict[str, list[str]]:
         """All in the project that a provider could have made."""
         client = self.client

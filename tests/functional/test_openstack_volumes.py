@@ -7,12 +7,13 @@ tests: it is used and stays.
 
 import json
 import subprocess
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from rally_deploy.serverprovider.openstack.refusal import CloudRefusal, CloudUnfit
-from tests.functional import devstack_repos, devstack_volumes, openstack_rig
+from tests.functional import devstack_volumes, openstack_rig
 from tests.functional.openstack_rig import Whole
 
 pytestmark = [
@@ -24,7 +25,6 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def node(tmp_path_factory, lxc):
     """The cloud as its maker sees it."""
-    devstack_repos.need("cinder")
     with devstack_volumes.standing_or_made(tmp_path_factory.mktemp("node")) as node:
         yield node
 
@@ -55,23 +55,8 @@ def made(tmp_path, monkeypatch, cloud, clean):
 @pytest.fixture
 def foreign(cloud, clean):
     """Makes volumes that no deployment has made; they have to be there at the end."""
-    volumes, ids = cloud.client.volumes, []
-
-    def make(name, **keys):
-        body = {"volume": {"name": name, "size": 1, **keys}}
-        ids.append(volumes.post("/volumes", body)["volume"]["id"])
-        path = f"/volumes/{ids[-1]}"
-        assert cloud.client.settled(
-            lambda: volumes.get(path)["volume"]["status"] == "available", 60)
-        return ids[-1]
-
-    yield make
-    there = {volume["id"] for volume in cloud.volumes()}
-    for one in ids:
-        volumes.delete(f"/volumes/{one}")
-    assert set(ids) <= there
-    assert cloud.client.settled(
-        lambda: not set(ids) & {volume["id"] for volume in cloud.volumes()}, 60)
+    with cloud.foreign_volumes() as make:
+        yield make
 
 
 # TLS
@@ -246,6 +231,21 @@ def test_kill_around_the_removal_of_a_volume_then_destroy_again_leaves_nothing(
     whole.create()
     assert len(cloud.things()["volumes"]) == len(clean["volumes"]) + 1
     assert whole.rdeploy.killed(point, "destroy", "it", "--yes", calls="^DELETE .*/volumes/")
+    whole.destroy()
+
+
+def test_volume_that_is_left_reserved_for_a_server_that_is_gone_is_removed(
+    cloud, clean, tmp_path
+):
+    """As Nova leaves it if a server is deleted before it has a host."""
+    whole = Whole(tmp_path / "reserved", cloud.block(volume_size_gb=1))
+    assert whole.killed(1, MAKE_SERVER)
+    volume, = set(cloud.things()["volumes"]) - set(clean["volumes"])
+    cloud.client.session.post(
+        f"{cloud.client.require('block-storage')}/attachments",
+        headers={"OpenStack-API-Version": "volume 3.27"},
+        json={"attachment": {"volume_uuid": volume, "instance_uuid": str(uuid.uuid4())}})
+    assert {v["id"]: v["status"] for v in cloud.volumes()}[volume] == "reserved"
     whole.destroy()
 
 
