@@ -3,12 +3,14 @@
 ``RDEPLOY_TEST_KILL_AT=n`` chooses the point. Each outside call has two: before it begins and
 after it took effect, so odd numbers kill before a call and even ones behind it. With
 ``RDEPLOY_TEST_COUNT=FILE`` nothing is killed and the number of points is written to FILE.
+With ``RDEPLOY_TEST_KILL_CALLS=REGEX`` only HTTP requests count whose ``METHOD URL`` has a match.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 import sys
 import threading
@@ -26,8 +28,10 @@ _counter = itertools.count(1)
 _lock = threading.Lock()
 
 
-def _point() -> None:
+def _point(what: str) -> None:
     with _lock:
+        if not re.search(os.environ.get("RDEPLOY_TEST_KILL_CALLS", ""), what):
+            return
         number = next(_counter)
         count_file = os.environ.get("RDEPLOY_TEST_COUNT")
         if count_file:
@@ -37,11 +41,11 @@ def _point() -> None:
 
 
 @contextmanager
-def outside_call() -> Iterator[None]:
+def outside_call(what: str = "") -> Iterator[None]:
     """Around everything that changes or asks the outside world."""
-    _point()
+    _point(what)
     yield
-    _point()
+    _point(what)
 
 
 class KillingShell(Shell):
@@ -78,9 +82,9 @@ def count_requests() -> None:
 
     send = HTTPAdapter.send
 
-    def counted(self: HTTPAdapter, *args: Any, **kwargs: Any) -> Any:
-        with outside_call():
-            return send(self, *args, **kwargs)
+    def counted(self: HTTPAdapter, request: Any, *args: Any, **kwargs: Any) -> Any:
+        with outside_call(f"{request.method} {request.url}"):
+            return send(self, request, *args, **kwargs)
 
     HTTPAdapter.send = counted  # type: ignore[method-assign]
 

@@ -75,11 +75,14 @@ class Rdeploy:
             assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def killed(self, point, *arguments, timeout=900):
-        """Run it with SIGKILL at its n-th outside call; True if that point was reached."""
+    def killed(self, point, *arguments, timeout=900, calls=""):
+        """Run it with SIGKILL at its n-th outside call; True if that point was reached.
+
+        ``calls``: only requests are counted in whose "METHOD URL" this expression is found.
+        """
         done = self(
             *arguments, timeout=timeout, check=False, module="rally_deploy.testing.killing",
-            RDEPLOY_TEST_KILL_AT=str(point),
+            RDEPLOY_TEST_KILL_AT=str(point), RDEPLOY_TEST_KILL_CALLS=calls,
         )
         return done.returncode == -signal.SIGKILL
 

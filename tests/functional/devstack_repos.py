@@ -20,6 +20,9 @@ import pytest
 
 NAMES = ("devstack", "requirements", "keystone", "glance", "placement", "nova", "neutron")
 
+#: What only some tests need: served where it is there.
+OPTIONAL = ("cinder",)
+
 #: The branch of all of them; master, say.
 BRANCH = os.environ.get("RDEPLOY_DEVSTACK_BRANCH", "stable/2026.1")
 
@@ -40,16 +43,17 @@ def found():
     forms = ("openstack+{}/repo", "{}.git", "openstack/{}.git")
     paths = {
         name: next((p for form in forms if (p := Path(top, form.format(name))).is_dir()), None)
-        for name in NAMES
+        for name in NAMES + OPTIONAL
     }
-    return paths if all(paths.values()) else {}
+    return {name: path for name, path in paths.items() if path} if all(
+        paths[name] for name in NAMES) else {}
 
 
-def need():
-    if not found():
+def need(*optional):
+    if not set(NAMES + optional) <= set(found()):
         pytest.skip(
             "real DevStack: RDEPLOY_DEVSTACK_REPOS names no folder with bare repositories of "
-            + ", ".join(NAMES))
+            + ", ".join(NAMES + optional))
 
 
 def mirror(branch=BRANCH):

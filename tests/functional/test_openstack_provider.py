@@ -38,18 +38,8 @@ def clean(cloud):
 def made(tmp_path, monkeypatch, cloud, clean):
     """Makes deployments, and destroys all of them at the end."""
     monkeypatch.setenv("RDEPLOY_HOME", str(tmp_path / "home"))
-    entities = []
-    with openstack_rig.deployer(tmp_path / "rig") as rig:
-
-        def make(**keys):
-            entity, provider = openstack_rig.deployment(rig, cloud.block(**keys))
-            entities.append(entity)
-            return entity, provider
-
+    with openstack_rig.deployments(tmp_path / "rig", cloud) as make:
         yield make
-        for entity in entities:
-            entity.provider(entity.config["provider"]).destroy_servers()
-            rig.store.resources.assert_all_gone(entity.uuid)
 
 
 @pytest.mark.skipif("fake" in STANDING, reason="servers of Nova's fake driver answer to nobody")
@@ -199,7 +189,7 @@ def test_kill_at_a_call_to_the_cloud_then_destroy_leaves_nothing(cloud, clean, t
 
     def kill_and_destroy(point):
         whole = Whole(tmp_path / str(point), cloud.block(floating_network="public"))
-        killed = whole.rdeploy.killed(point, "create", "--name", "it", "--file", whole.file)
+        killed = whole.killed(point)
         whole.destroy()
         return killed
 
@@ -216,7 +206,7 @@ def test_kill_then_resume_makes_one_server(cloud, clean, tmp_path):
     whole = Whole(tmp_path / "resumed", cloud.block(floating_network="public"))
     before = cloud.things()
     try:
-        assert whole.rdeploy.killed(32, "create", "--name", "it", "--file", whole.file)
+        assert whole.killed(32)
         whole.rdeploy("resume", "it")
         new = {kind: len(found) - len(before[kind]) for kind, found in cloud.things().items()}
         assert new == {**dict.fromkeys(new, 1), "images": 0}

@@ -190,17 +190,11 @@ class CloudParts(ServerProvider):
                 "boot_index": 0, "uuid": volume, "source_type": "volume",
                 "destination_type": "volume", "delete_on_termination": False}]}
 
-        def make(row: Resource) -> Mapping[str, Any]:
-            made = self._cloud.once(
-                lambda: servers.post_server(
-                    self._cloud, row.name, uuid, self.deployment.name, asked),
-                lambda: next(iter(servers.mine(
-                    self._roster.look(time.monotonic()), row, uuid)), None),
-                self.settle_s,
-            )
-            return {"id": made.id}
+        def post(row: Resource) -> Any:
+            return servers.post_server(self._cloud, row.name, uuid, self.deployment.name, asked)
 
-        return self.create(SERVER, spot.key, make)
+        return self.create(SERVER, spot.key, lambda row: {"id": servers.make_server(
+            self._cloud, self._roster, row, uuid, partial(post, row), self.settle_s)})
 
     def _together(self, *parts: Part) -> list[str]:
         """Make the parts at the same time; if one of them fails, its own error tells it best."""

@@ -127,7 +127,8 @@ class OpenStackProvider(CloudParts):
         good = {
             volume["id"] for volume in list_volumes(self._cloud)
             if volume["metadata"].get(META) == self.deployment.uuid
-            and not volume["status"].startswith("error")
+            # Reserved: for a server that is no more.
+            and not volume["status"].startswith(("error", "reserved"))
         }
         self._release(row for row in rows if row.facts["id"] not in good)
 

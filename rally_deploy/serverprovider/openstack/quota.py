@@ -53,11 +53,46 @@ _WORDS = {
 
 
 def over_cinder(cloud: Cloud, volumes: int, size_gb: int) -> list[str]:
-    """The same of Cinder's, which is asked here."""
-    limits = cloud.volumes.get("/limits")["limits"]["absolute"]
-    return over("volumes", volumes, limits["totalVolumesUsed"], limits["maxTotalVolumes"]) + over(
-        "GiB of volumes", volumes * size_gb, limits["totalGigabytesUsed"],
-        limits["maxTotalVolumeGigabytes"])
+    """The same of Cinder's, which is asked here; it has some for each type of volumes, too."""
+    if not volumes:
+        return []
+    quota = _of_cinder(cloud)
+    largest = quota.get("per_volume_gigabytes", {}).get("limit", -1)
+    found = []
+    if 0 <= largest < size_gb:
+        found.append(f"a volume of {size_gb} GiB is over the quota: one may have {largest}")
+    kind = _default_type(cloud)
+    for suffix, of_type in ("", ""), (f"_{kind}", f" of type {kind}"):
+        for name, what, needed in (
+            ("volumes", "volumes", volumes), ("gigabytes", "GiB of volumes", volumes * size_gb),
+        ):
+            one = quota.get(name + suffix)
+            if one:
+                found += over(what + of_type, needed, one["in_use"] + one["reserved"],
+                              one["limit"])
+    return found
+
+
+def _of_cinder(cloud: Cloud) -> Mapping[str, Any]:
+    """Cinder's quota of each thing: limit, in_use, reserved; empty where it does not tell."""
+    try:
+        found: Mapping[str, Any] = cloud.volumes.get(
+            f"/os-quota-sets/{cloud.project_id}?usage=True")["quota_set"]
+    except CloudRefusal as refusal:
+        if refusal.status not in (403, 404):
+            raise
+        return {}
+    return {name: one for name, one in found.items() if isinstance(one, Mapping)}
+
+
+def _default_type(cloud: Cloud) -> str:
+    """The type of volumes for which none is asked; empty if the cloud has none."""
+    try:
+        return str(cloud.volumes.get("/types/default")["volume_type"]["name"])
+    except CloudRefusal as refusal:
+        if refusal.status not in (403, 404):
+            raise
+        return ""
 
 
 def over(what: str, needed: int, used: int, most: int) -> list[str]:

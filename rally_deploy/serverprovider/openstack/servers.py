@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from rally_deploy.errors import ResourceConflict
@@ -14,6 +15,14 @@ from rally_deploy.serverprovider.openstack.refusal import CloudRefusal, absent_i
 
 #: In the metadata of servers and volumes: whose they are, and the name under which they were made.
 META, META_NAME = "rdeploy", "rdeploy_name"
+
+#: A volume in these states refuses its deletion, and most often leaves them by itself.
+_BUSY = frozenset({
+    "in-use", "detaching", "attaching", "reserved", "downloading", "creating",
+})
+
+#: So long a server that is gone may take to let go of its volume.
+_RESERVED_S = 20.0
 _CONSOLE_LINES = 25
 
 
@@ -64,6 +73,15 @@ def post_server(
     tags = {"tags": [f"rdeploy:{uuid}", name]} if cloud.server_tags else {}
     meta = {META: uuid, META_NAME: name, "rdeploy_deployment": deployment[:255]}
     return cloud.nova.servers.create(name=name, meta=meta, **tags, **asked)
+
+
+def make_server(cloud: Cloud, roster: Roster, row: Resource, uuid: str,
+                post: Callable[[], Any], settle_s: float) -> str:
+    """The id of the server of this row; ``post`` asks for it."""
+    def look() -> Any:
+        return next(iter(mine(roster.look(time.monotonic()), row, uuid)), None)
+
+    return str(cloud.once(post, look, settle_s).id)
 
 
 def fault_of(cloud: Cloud, server: Any) -> str:
@@ -164,15 +182,19 @@ def list_volumes(cloud: Cloud, **search: str) -> list[dict[str, Any]]:
     return cloud.volumes.list("volumes", "/volumes/detail", **search)
 
 
+def made_as(volume: Mapping[str, Any], uuid: str) -> str:
+    """The name under which this deployment made a volume; empty: it did not.
+
+    Names say nothing: several volumes may have the same, and anybody may rename ours.
+    """
+    marks: Mapping[str, str] = volume["metadata"]
+    return marks.get(META_NAME, "") if marks.get(META) == uuid else ""
+
+
 def my_volumes(cloud: Cloud, row: Resource, uuid: str) -> list[dict[str, Any]]:
-    found = [v for v in list_volumes(cloud, name=row.name) if v["name"] == row.name]
-    for volume in found:
-        if volume["metadata"].get(META) != uuid:
-            raise ResourceConflict(
-                f"there is a volume {row.name} that this deployment did not make",
-                f"id {volume['id']}", "rename or delete it",
-            )
-    return found
+    # A cloud may be told not to look for metadata; then it lists all.
+    found = list_volumes(cloud, metadata=str({META_NAME: row.name}))
+    return [volume for volume in found if made_as(volume, uuid) == row.name]
 
 
 def delete_volumes(cloud: Cloud, row: Resource, uuid: str, settle_s: float) -> None:
@@ -183,12 +205,26 @@ def delete_volumes(cloud: Cloud, row: Resource, uuid: str, settle_s: float) -> N
 
 
 def _delete_volume(cloud: Cloud, volume_id: str) -> None:
-    def free() -> bool:
-        status = cloud.volumes.get(f"/volumes/{volume_id}")["volume"]["status"]
-        return status not in ("in-use", "detaching", "attaching", "downloading", "creating")
+    def settled_status() -> str:
+        status = str(cloud.volumes.get(f"/volumes/{volume_id}")["volume"]["status"])
+        return "" if status in _BUSY else status
 
-    cloud.settled(free, 120.0)
-    cloud.volumes.delete(f"/volumes/{volume_id}")
+    if not cloud.settled(settled_status, _RESERVED_S):
+        _unreserve(cloud, volume_id)
+    # One that is deleted already, as a killed destroy has asked for, refuses a second request.
+    if cloud.settled(settled_status, 120.0) != "deleting":
+        cloud.volumes.delete(f"/volumes/{volume_id}")
+
+
+def _unreserve(cloud: Cloud, volume_id: str) -> None:
+    """Nova leaves a volume reserved for good if its server is deleted before that has a host."""
+    path = f"{cloud.require('block-storage')}/attachments"
+    version = {"OpenStack-API-Version": "volume 3.27"}
+    found = cloud.session.get(f"{path}?volume_id={volume_id}", headers=version).json()
+    for one in found["attachments"]:
+        if one["status"] == "reserved":
+            absent_is_success(partial(
+                cloud.session.delete, f"{path}/{one['id']}", headers=version))
 
 
 def _require_gone(

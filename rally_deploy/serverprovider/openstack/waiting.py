@@ -87,11 +87,8 @@ def await_volumes(cloud: Cloud, rows: Iterable[Resource], uuid: str) -> None:
     names = {row.name for row in rows}
     tick = _FIRST_TICK_S
     while True:
-        found = [
-            v for v in servers.list_volumes(cloud)
-            if v["name"] in names and v["metadata"].get(servers.META) == uuid
-        ]
-        status = {**dict.fromkeys(names, "not there"), **{v["name"]: v["status"] for v in found}}
+        found = {servers.made_as(v, uuid): v["status"] for v in servers.list_volumes(cloud)}
+        status = {name: found.get(name, "not there") for name in names}
         waiting = {n: s for n, s in status.items() if s not in ("available", "in-use")}
         if not waiting:
             return

@@ -5,6 +5,7 @@ It outlives the processes that use it, knows what it was asked, and can be told 
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import re
@@ -80,7 +81,10 @@ class MemoryCloud:
             self._network("private", False), self._network("public", True),
         ]
         self.bad_volumes = set()  # parts of the names of those that fail
+        self.attachments = {}
         self.volume_zones = ["nova"]
+        self.volume_quota = {"volumes": 10, "gigabytes": 100, "per_volume_gigabytes": -1,
+                             "volumes_plain": -1, "gigabytes_plain": -1}
         self.unrouted = set()  # networks without a router to the outer one
         self.limits = {"maxTotalInstances": 10, "totalInstancesUsed": 0, "maxTotalCores": 40,
                        "totalCoresUsed": 0, "maxTotalRAMSize": 51200, "totalRAMUsed": 0,
@@ -591,11 +595,17 @@ def delete_floating(cloud, query, body, address):
 VOLUME = f"/volume/v3/{PROJECT}"
 
 
-@route("GET", f"{VOLUME}/limits")
-def volume_limits(cloud, query, body):
-    return 200, {"limits": {"absolute": {
-        "maxTotalVolumes": 10, "totalVolumesUsed": len(cloud.volumes),
-        "maxTotalVolumeGigabytes": 100, "totalGigabytesUsed": 0}}}
+@route("GET", f"{VOLUME}/os-quota-sets/{PROJECT}")
+def volume_quota(cloud, query, body):
+    used = {"volumes": len(cloud.volumes), "volumes_plain": len(cloud.volumes)}
+    return 200, {"quota_set": {"id": PROJECT, **{
+        name: {"limit": limit, "in_use": used.get(name, 0), "reserved": 0}
+        for name, limit in cloud.volume_quota.items()}}}
+
+
+@route("GET", f"{VOLUME}/types/default")
+def default_type(cloud, query, body):
+    return 200, {"volume_type": {"id": "t", "name": "plain"}}
 
 
 @route("GET", f"{VOLUME}/os-availability-zone")
@@ -610,7 +620,11 @@ def list_volumes(cloud, query, body):
         if volume["status"] == "creating":
             bad = any(part in volume["name"] for part in cloud.bad_volumes)
             volume["status"] = "error" if bad else "available"
-    return 200, {"volumes": matching(cloud.volumes, query)}
+    found = matching(cloud.volumes, {k: v for k, v in query.items() if k != "metadata"})
+    for wanted in query.get("metadata", ()):
+        pairs = ast.literal_eval(wanted).items()
+        found = [v for v in found if pairs <= v["metadata"].items()]
+    return 200, {"volumes": found}
 
 
 @route("GET", f"{VOLUME}/volumes/([^/]+)")
@@ -631,7 +645,19 @@ def make_volume(cloud, query, body):
 def delete_volume(cloud, query, body, volume):
     if volume not in cloud.volumes:
         raise Refuse(404, "no such volume")
-    if cloud.volumes[volume]["status"] == "in-use":
-        raise Refuse(400, "Volume is in use")
+    if cloud.volumes[volume]["status"] not in ("available", "error"):
+        raise Refuse(400, "Volume status must be available or error")
     del cloud.volumes[volume]
     return 202, None
+
+
+@route("GET", f"{VOLUME}/attachments")
+def list_attachments(cloud, query, body):
+    return 200, {"attachments": matching(cloud.attachments, query)}
+
+
+@route("DELETE", f"{VOLUME}/attachments/([^/]+)")
+def delete_attachment(cloud, query, body, attachment):
+    gone = cloud.attachments.pop(attachment)
+    cloud.volumes[gone["volume_id"]]["status"] = "available"
+    return 200, {"attachments": []}

@@ -132,6 +132,17 @@ def test_power_cut_in_a_destroy_then_destroy_again_leaves_nothing(whole, cloud):
         assert cloud.things() == []
 
 
+@pytest.mark.parametrize(("point", "posts"), [(1, 0), (2, 1)])
+def test_kill_may_be_aimed_at_calls_of_one_kind(place, cloud, point, posts):
+    at = place("aimed")
+    killed = at.create(RDEPLOY_TEST_KILL_AT=str(point), RDEPLOY_TEST_KILL_CALLS="POST .*/volumes$")
+    assert killed.returncode == -signal.SIGKILL
+    assert cloud.count("POST", "/volumes$") == posts == len(cloud.volumes)
+    assert cloud.count("POST", "/servers$") == 0
+    assert at.destroy().returncode == 0
+    assert cloud.things() == []
+
+
 @pytest.mark.timeout(600)
 def test_killed_process_of_a_create_leaves_what_destroy_removes(place, cloud):
     for point in (9, 32, 47):

@@ -7,6 +7,7 @@ import uuid
 import pytest
 
 from rally_deploy.errors import EachFailed, ResourceConflict
+from rally_deploy.serverprovider.openstack import servers
 from rally_deploy.serverprovider.openstack.download import BadImage
 from rally_deploy.serverprovider.openstack.refusal import CloudRefusal, CloudUnfit, ServerFailed
 from tests.unit.serverprovider.openstack.conftest import CONTENT, MD5
@@ -183,6 +184,34 @@ def test_quotas_of_key_pairs_and_rules_are_a_hindrance(cloud, provided):
     assert "1 key pairs are over the quota: 1 of 1 are in use" in caught.value.details
     assert "10 security group rules are over the quota: 1 of 10" in caught.value.details
     assert list(cloud.keys) == ["theirs"]
+
+
+@pytest.mark.parametrize(("quota", "message"), [
+    ({"volumes": 1}, "2 volumes are over the quota: 0 of 1 are in use"),
+    ({"gigabytes": 9}, "10 GiB of volumes are over the quota: 0 of 9 are in use"),
+    ({"volumes_plain": 1}, "2 volumes of type plain are over the quota: 0 of 1 are in use"),
+    ({"per_volume_gigabytes": 4}, "a volume of 5 GiB is over the quota: one may have 4"),
+])
+def test_quotas_of_volumes_are_a_hindrance(cloud, provided, quota, message):
+    cloud.volume_quota.update(quota)
+    entity, provider = provided(volume_size_gb=5)
+    with pytest.raises(CloudUnfit) as caught:
+        provider.create_servers()
+    assert caught.value.details == message
+    assert cloud.things() == []
+    cloud.volume_quota.update(dict.fromkeys(quota, -1))
+    provider.create_servers()
+    cloud.volume_quota.update(dict.fromkeys(quota, 0))
+    assert len(entity.provider(provider.config).create_servers()) == 2
+
+
+@pytest.mark.parametrize("refused", [403, 404])
+def test_volume_service_that_does_not_tell_its_quota_makes_the_volumes(cloud, provided, refused):
+    for path in ("/os-quota-sets/", "/types/default"):
+        cloud.fail("GET", path, refused)
+    provided(amount=1, volume_size_gb=5)[1].create_servers()
+    assert [fault for fault in cloud.faults if fault.times] == []
+    assert len(cloud.volumes) == 1
 
 
 def test_quotas_of_what_need_not_be_made_are_no_hindrance(cloud, provided):
@@ -451,6 +480,78 @@ def test_boot_volume_of_a_working_server_is_kept_whatever_its_status(cloud, prov
     entity.provider(provider.config).create_servers()
     assert only(cloud.volumes) is kept
     assert len(cloud.servers) == 1
+
+
+def test_volume_of_somebody_else_with_our_name_is_neither_used_nor_removed(cloud, provided):
+    entity, provider = provided(amount=1, volume_size_gb=1)
+    theirs = {"id": "theirs", "name": f"rd-{entity.record.short}-it-000", "status": "error",
+              "metadata": {}}
+    cloud.volumes["theirs"] = theirs
+    provider.create_servers()
+    provider.destroy_servers()
+    assert cloud.volumes == {"theirs": theirs}
+
+
+def test_volume_of_ours_that_was_renamed_is_waited_for_and_removed(cloud, provided):
+    entity, provider = provided(amount=1, volume_size_gb=1)
+    cloud.fails["-000"] = "No valid host was found."
+    with pytest.raises(ServerFailed, match="has failed"):
+        provider.create_servers()
+    cloud.fails.clear()
+    only(cloud.volumes)["name"] = "web"
+    again = entity.provider(provider.config)
+    again.create_servers()
+    assert only(cloud.volumes)["name"] == "web"
+    again.destroy_servers()
+    assert cloud.volumes == {}
+
+
+def test_volume_that_is_being_deleted_already_is_waited_for(cloud, provided):
+    entity, provider = provided(amount=1, volume_size_gb=1)
+    provider.create_servers()
+    volume = only(cloud.volumes)
+    cloud.servers.clear()
+    volume["status"] = "deleting"  # as a destroy that was killed has left it
+    threading.Timer(0.5, cloud.volumes.clear).start()
+    provider.destroy_servers()
+    assert cloud.count("DELETE", "/volumes/") == 0
+    assert cloud.things() == []
+
+
+@pytest.mark.parametrize("status", ["reserved", "detaching"])
+def test_volume_that_its_server_has_just_left_is_removed_once_it_is_free(
+    cloud, provided, status
+):
+    provider = provided(amount=1, volume_size_gb=1)[1]
+    provider.create_servers()
+    volume = only(cloud.volumes)
+    cloud.servers.clear()
+    volume["status"] = status
+    threading.Timer(0.5, volume.update, [{"status": "available"}]).start()
+    provider.destroy_servers()
+    assert cloud.things() == []
+
+
+@pytest.mark.parametrize("verb", ["resume", "destroy"])
+def test_volume_that_nova_has_left_reserved_for_a_server_that_is_gone_is_let_go(
+    cloud, provided, monkeypatch, verb
+):
+    monkeypatch.setattr(servers, "_RESERVED_S", 0.3)
+    entity, provider = provided(amount=1, volume_size_gb=1)
+    cloud.fails["-000"] = "No valid host was found."
+    with pytest.raises(ServerFailed, match="has failed"):
+        provider.create_servers()
+    cloud.servers.clear()
+    cloud.fails.clear()
+    volume = only(cloud.volumes)
+    volume["status"] = "reserved"
+    cloud.attachments["a"] = {"id": "a", "volume_id": volume["id"], "status": "reserved"}
+    again = entity.provider(provider.config)
+    if verb == "resume":
+        again.create_servers()
+        assert only(cloud.volumes)["id"] != volume["id"]
+    again.destroy_servers()
+    assert cloud.things() == []
 
 
 def test_stopped_server_is_started(cloud, provided):
