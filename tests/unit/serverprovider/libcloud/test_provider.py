@@ -119,12 +119,16 @@ def test_arguments_of_create_servers_go_before_the_block(provided, cloud):
     assert [(m["image"], m["size"]) for m in made] == [("Ubuntu 22.04", "s.big")] * 3
 
 
-def test_busy_cloud_is_asked_again(provided, cloud):
+@pytest.mark.parametrize("fault", ["busy", "stale token", "keystone fails"])
+def test_busy_cloud_is_asked_again(provided, cloud, fault):
     _, provider = provided()
-    cloud.fault("list_nodes", "busy", "busy")
-    cloud.fault("create_node", "busy")
+    cloud.fault("list_nodes", fault, fault)
+    cloud.fault("create_node", fault)
     provider.create_servers()
     assert len(cloud.all("node")) == 2
+    cloud.fault("destroy_node", fault)
+    provider.destroy_servers()
+    assert cloud.names() == FOREIGN
 
 
 @pytest.mark.parametrize("call", [
