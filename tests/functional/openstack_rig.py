@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from rally_deploy.serverprovider.openstack import OpenStackProvider
 from rally_deploy.serverprovider.openstack.cloud import Cloud
 from rally_deploy.serverprovider.openstack.refusal import Patience
 from rally_deploy.testing.contract import open_deployer, open_deployment
+from rally_deploy.testing.fakes import plugin_path
+from tests.functional.conftest import Rdeploy
 from tests.functional.lxc_rig import ServersOnly
 
 
@@ -95,3 +98,20 @@ def deployment(rig: Any, block: dict[str, Any]) -> tuple[Any, Any]:
     """A deployment with nothing but this provider, and the provider."""
     entity = open_deployment(rig, {"type": "ServersOnly", "provider": block})
     return entity, entity.provider(entity.config["provider"])
+
+
+class Whole:
+    """The real rdeploy with a config of the FakeEngine over this provider."""
+
+    def __init__(self, folder: Path, block: dict[str, Any], **keys: Any) -> None:
+        folder.mkdir()
+        self.rdeploy = Rdeploy(folder / "home")
+        self.rdeploy.env["PYTHONPATH"] = plugin_path(folder / "plugins")
+        self.file = self.rdeploy.config("cloud", {
+            "type": "FakeEngine", "world": str(folder / "world"), "provider": block, **keys})
+
+    def create(self, **options: Any) -> Any:
+        return self.rdeploy("create", "--name", "it", "--file", self.file, **options)
+
+    def destroy(self) -> Any:
+        return self.rdeploy("destroy", "it", "--yes")

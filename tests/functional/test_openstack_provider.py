@@ -10,10 +10,10 @@ import pytest
 
 from rally_deploy.errors import EachFailed, ResourceConflict
 from rally_deploy.serverprovider.openstack.refusal import CloudRefusal, CloudUnfit, ServerFailed
-from rally_deploy.testing.fakes import plugin_path
 from tests.functional import openstack_rig
-from tests.functional.conftest import STANDING, Rdeploy
+from tests.functional.conftest import STANDING
 from tests.functional.fault_proxy import FaultProxy
+from tests.functional.openstack_rig import Whole
 
 pytestmark = [
     pytest.mark.functional, pytest.mark.timeout(2400),
@@ -50,23 +50,6 @@ def made(tmp_path, monkeypatch, cloud, clean):
         for entity in entities:
             entity.provider(entity.config["provider"]).destroy_servers()
             rig.store.resources.assert_all_gone(entity.uuid)
-
-
-class Whole:
-    """The real rdeploy with a config of the FakeEngine over this provider."""
-
-    def __init__(self, folder, block, **keys):
-        folder.mkdir()
-        self.rdeploy = Rdeploy(folder / "home")
-        self.rdeploy.env["PYTHONPATH"] = plugin_path(folder / "plugins")
-        self.file = self.rdeploy.config("cloud", {
-            "type": "FakeEngine", "world": str(folder / "world"), "provider": block, **keys})
-
-    def create(self, **options):
-        return self.rdeploy("create", "--name", "it", "--file", self.file, **options)
-
-    def destroy(self):
-        return self.rdeploy("destroy", "it", "--yes")
 
 
 @pytest.mark.skipif("fake" in STANDING, reason="servers of Nova's fake driver answer to nobody")

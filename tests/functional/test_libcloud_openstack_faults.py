@@ -1,0 +1,164 @@
+"""LibcloudProvider on a real OpenStack whose answers get lost, or whose caller is killed."""
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from rally_deploy.errors import LeftOver, WaitTimeout
+from rally_deploy.serverprovider.libcloud.cloud import Cloud
+from tests.functional import libcloud_rig, openstack_rig
+from tests.functional.fault_proxy import FaultProxy
+
+pytestmark = [
+    pytest.mark.functional, pytest.mark.timeout(2400),
+    pytest.mark.xdist_group("cloud"),
+]
+
+EVERY_POINT = os.environ.get("RDEPLOY_TEST_EVERY_POINT")
+
+
+@pytest.fixture(scope="module")
+def cloud(quick):
+    return openstack_rig.RealCloud(quick.rdeploy, quick.name)
+
+
+@pytest.fixture
+def provided(tmp_path, monkeypatch, cloud):
+    monkeypatch.setenv("RDEPLOY_HOME", str(tmp_path / "home"))
+    # This cloud lists at once what it has made.
+    monkeypatch.setattr(Cloud, "settle_s", 3.0)
+    with libcloud_rig.deployments(tmp_path / "rig", cloud) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def foreign(cloud):
+    """Somebody else's key pair and server; at the end they must still be there."""
+    key = cloud.foreign_key("rd-somebody-elses")
+    try:
+        with libcloud_rig.server(cloud, "rd-somebody-elses"):
+            yield
+            assert key in [pair.name for pair in cloud.client.nova.keypairs.list()]
+    finally:
+        cloud.client.nova.keypairs.delete(key)
+
+
+SERVER = r"/servers/[0-9a-f]{8}-[0-9a-f-]+$"
+
+#: What happens to the requests of a create, and to those of the destroy after it, in this order.
+TURNS = [
+    (
+        [("POST", "/auth/tokens$", 500), ("POST", "/os-keypairs$", "cut after"),
+         ("POST", "/servers$", 429), ("POST", "/servers$", 503),
+         ("POST", "/servers$", "cut before"), ("POST", "/servers$", "500 after")],
+        [("DELETE", SERVER, 500), ("DELETE", SERVER, "cut after"),
+         ("DELETE", "/os-keypairs/", 503), ("DELETE", "/os-keypairs/", "500 after")],
+    ),
+    (
+        [("POST", "/auth/tokens$", 503), ("GET", "/flavors/detail$", 1.5),
+         ("POST", "/os-keypairs$", 500), ("POST", "/os-keypairs$", "500 after"),
+         ("POST", "/servers$", 401), ("POST", "/servers$", 500), ("POST", "/servers$", 1.5),
+         # The second half of libcloud's create_node.
+         ("GET", SERVER, "cut before")],
+        [("DELETE", SERVER, 429), ("DELETE", SERVER, "500 after"),
+         ("DELETE", "/os-keypairs/", "cut before"), ("DELETE", "/os-keypairs/", "cut after")],
+    ),
+]
+
+
+@pytest.mark.parametrize("turn", range(len(TURNS)))
+def test_faults_make_no_double_and_no_leak(cloud, provided, turn):
+    making, removing = TURNS[turn]
+    with FaultProxy(cloud.auth_url) as proxy:
+
+        def fail(faults):
+            for method, path, act in faults:
+                proxy.fail(method, path, act, **({"Retry-After": "1"} if act == 429 else {}))
+
+        entity, provider = provided(
+            driver_args=libcloud_rig.arguments(cloud, proxy.auth_url))
+        fail(making)
+        server, = provider.create_servers()
+        assert [fault for fault in proxy.faults if fault.times] == []
+        tag = entity.record.short
+        assert libcloud_rig.ours(cloud, tag) == [f"rd-{tag}-key", server.name]
+        fail(removing)
+        provider.destroy_servers()
+        assert [fault for fault in proxy.faults if fault.times] == []
+        assert libcloud_rig.ours(cloud, tag) == []
+
+
+def test_service_that_stays_away_or_refuses_ends_clearly(cloud, provided, monkeypatch):
+    monkeypatch.setattr(Cloud, "patience_s", 8.0)
+    with FaultProxy(cloud.auth_url) as proxy:
+        entity, provider = provided(
+            driver_args=libcloud_rig.arguments(cloud, proxy.auth_url))
+        proxy.fail("POST", "/servers$", 503, times=1000)
+        began = time.monotonic()
+        with pytest.raises(WaitTimeout, match="create a server: the cloud is busy") as caught:
+            provider.create_servers()
+        assert "a fault of the test" in caught.value.details
+        assert time.monotonic() - began < 120
+        key = f"rd-{entity.record.short}-key"
+        assert libcloud_rig.ours(cloud, entity.record.short) == [key]
+        proxy.fail("DELETE", "/os-keypairs/", 409)
+        with pytest.raises(LeftOver, match="1 resource.s. could not be removed") as refused:
+            provider.destroy_servers()
+        assert key in refused.value.details
+        assert libcloud_rig.ours(cloud, entity.record.short) == [key]
+        provider.destroy_servers()
+        assert libcloud_rig.ours(cloud, entity.record.short) == []
+
+
+#: Odd points are before a request, even ones behind it.
+CREATE_POINTS = (4, 12, 18, 19, 20, 21, 22, 24, 26)
+DESTROY_POINTS = (4, 5, 6, 8)
+
+
+@pytest.mark.usefixtures("foreign")
+def test_kill_at_a_call_to_the_cloud_then_destroy_leaves_nothing(cloud, tmp_path):
+    """Several at once, to save time."""
+    def kill_and_destroy(point):
+        whole = openstack_rig.Whole(tmp_path / str(point), libcloud_rig.block(cloud))
+        killed = whole.rdeploy.killed(point, "create", "--name", "it", "--file", whole.file)
+        record, = whole.rdeploy.json("list")
+        whole.destroy()
+        return killed, libcloud_rig.ours(cloud, record["uuid"][:8])
+
+    points = CREATE_POINTS
+    if EVERY_POINT:
+        whole = openstack_rig.Whole(tmp_path / "counted", libcloud_rig.block(cloud))
+        # How often it is looked whether a server runs is different each time.
+        points = range(1, whole.rdeploy.points_of(whole.file) - 4)
+    with libcloud_rig.left_as_it_was(cloud), ThreadPoolExecutor(3) as pool:
+        ended = dict(zip(points, pool.map(kill_and_destroy, points), strict=True))
+        assert ended == dict.fromkeys(points, (True, []))
+
+
+@pytest.mark.usefixtures("foreign")
+def test_kill_in_a_destroy_then_destroy_leaves_nothing(cloud, tmp_path):
+    whole = openstack_rig.Whole(tmp_path / "destroyed", libcloud_rig.block(cloud))
+    with libcloud_rig.left_as_it_was(cloud):
+        whole.create()
+        record, = whole.rdeploy.json("list")
+        try:
+            for point in range(1, 16) if EVERY_POINT else DESTROY_POINTS:
+                assert whole.rdeploy.killed(point, "destroy", "it", "--yes"), point
+        finally:
+            whole.destroy()
+        assert libcloud_rig.ours(cloud, record["uuid"][:8]) == []
+
+
+def test_kill_then_resume_makes_one_server(cloud, tmp_path):
+    whole = openstack_rig.Whole(tmp_path / "resumed", libcloud_rig.block(cloud))
+    with libcloud_rig.left_as_it_was(cloud):
+        try:
+            assert whole.rdeploy.killed(22, "create", "--name", "it", "--file", whole.file)
+            whole.rdeploy("resume", "it")
+            record, = whole.rdeploy.json("list")
+            tag = record["uuid"][:8]
+            assert libcloud_rig.ours(cloud, tag) == [f"rd-{tag}-key", f"rd-{tag}-server-0"]
+        finally:
+            whole.destroy()
