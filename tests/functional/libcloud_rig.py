@@ -15,14 +15,17 @@ from tests.functional.lxc_rig import ServersOnly
 from tests.functional.openstack_rig import RealCloud, deployment
 from tests.functional.sshd_hosts import sh
 
+#: libcloud's driver that asks Glance, Neutron and Cinder themselves, and not Nova for all.
+NEWER = {"api_version": "2.2"}
 
-def arguments(cloud: RealCloud, auth_url: str = "") -> dict[str, Any]:
+
+def arguments(cloud: RealCloud, **more: str) -> dict[str, Any]:
     """What libcloud's driver is made with, as teuthology's configs have it."""
     return {
         "username": cloud.env["OS_USERNAME"], "password": cloud.password,
-        "ex_force_auth_url": auth_url or cloud.auth_url,
+        "ex_force_auth_url": cloud.auth_url,
         "ex_force_auth_version": "3.x_password", "ex_tenant_name": cloud.env["OS_PROJECT_NAME"],
-        "ex_force_service_region": cloud.env.get("OS_REGION_NAME", "RegionOne"),
+        "ex_force_service_region": cloud.env.get("OS_REGION_NAME", "RegionOne"), **more,
     }
 
 

@@ -81,12 +81,15 @@ def test_group_is_the_one_of_our_project_though_others_are_called_so_too(
     cloud, provided, libcloud
 ):
     network, others = cloud.client.network, uuid.uuid4().hex
-    own, = network.list("security_groups", name="default")
+    project = cloud.client.session.get_project_id()
+    own, = network.list("security_groups", name="default", project_id=project)
     # With it Neutron makes the default group of that project.
     network.post("/security-groups", {"security_group": {"name": "web", "project_id": others}})
     try:
-        assert len(network.list("security_groups", name="default")) == 2
-        _, provider = provided(security_groups=["default"])
+        assert len(network.list("security_groups", name="default")) >= 2
+        _, provider = provided(
+            security_groups=["default"],
+            driver_args=libcloud_rig.arguments(cloud, **libcloud_rig.NEWER))
         server, = provider.create_servers()
         node = next(n for n in libcloud.list_nodes() if n.name == server.name)
         port, = network.list("ports", device_id=node.id)
@@ -96,6 +99,7 @@ def test_group_is_the_one_of_our_project_though_others_are_called_so_too(
             network.delete(f"/security-groups/{group['id']}")
 
 
+@pytest.mark.parametrize("driver", [{}, libcloud_rig.NEWER], ids=["nova", "services"])
 @pytest.mark.parametrize(("keys", "message"), [
     ({"image": "no-such"}, "no image 'no-such'"),
     ({"size": "no-such"}, "no size 'no-such'"),
@@ -103,8 +107,10 @@ def test_group_is_the_one_of_our_project_though_others_are_called_so_too(
     ({"allow_networks": "no-such"}, "no network of the cloud is allowed"),
     ({"volumes": {"count": 1, "size": 1}}, "no service to list volumes"),
 ])
-def test_wish_that_the_cloud_has_not_is_told_and_nothing_made(cloud, provided, keys, message):
-    entity, provider = provided(**keys)
+def test_wish_that_the_cloud_has_not_is_told_and_nothing_made(
+    cloud, provided, keys, message, driver
+):
+    entity, provider = provided(driver_args=libcloud_rig.arguments(cloud, **driver), **keys)
     with pytest.raises(RallyDeployError, match=message):
         provider.create_servers()
     assert provider.deployment.ledger.alive() == []
@@ -112,8 +118,7 @@ def test_wish_that_the_cloud_has_not_is_told_and_nothing_made(cloud, provided, k
 
 
 def test_wrong_password_is_told(cloud, provided):
-    login = {**libcloud_rig.arguments(cloud), "password": "wrong"}
-    _, provider = provided(driver_args=login)
+    _, provider = provided(driver_args=libcloud_rig.arguments(cloud, password="wrong"))
     with pytest.raises(RallyDeployError, match="the cloud did not") as caught:
         provider.create_servers()
     assert "driver_args" in caught.value.remedy

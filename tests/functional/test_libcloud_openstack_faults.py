@@ -47,9 +47,11 @@ def foreign(cloud):
 
 SERVER = r"/servers/[0-9a-f]{8}-[0-9a-f-]+$"
 
-#: What happens to the requests of a create, and to those of the destroy after it, in this order.
+#: The driver, and what happens to the requests of a create, and to those of the destroy after it,
+#: in this order.
 TURNS = [
     (
+        {},
         [("POST", "/auth/tokens$", 500), ("POST", "/os-keypairs$", "cut after"),
          ("POST", "/servers$", 429), ("POST", "/servers$", 503),
          ("POST", "/servers$", "cut before"), ("POST", "/servers$", "500 after")],
@@ -57,6 +59,7 @@ TURNS = [
          ("DELETE", "/os-keypairs/", 503), ("DELETE", "/os-keypairs/", "500 after")],
     ),
     (
+        libcloud_rig.NEWER,
         [("POST", "/auth/tokens$", 503), ("GET", "/flavors/detail$", 1.5),
          ("POST", "/os-keypairs$", 500), ("POST", "/os-keypairs$", "500 after"),
          ("POST", "/servers$", 401), ("POST", "/servers$", 500), ("POST", "/servers$", 1.5),
@@ -68,17 +71,16 @@ TURNS = [
 ]
 
 
-@pytest.mark.parametrize("turn", range(len(TURNS)))
-def test_faults_make_no_double_and_no_leak(cloud, provided, turn):
-    making, removing = TURNS[turn]
+@pytest.mark.parametrize(("driver", "making", "removing"), TURNS, ids=["nova", "services"])
+def test_faults_make_no_double_and_no_leak(cloud, provided, driver, making, removing):
     with FaultProxy(cloud.auth_url) as proxy:
 
         def fail(faults):
             for method, path, act in faults:
                 proxy.fail(method, path, act, **({"Retry-After": "1"} if act == 429 else {}))
 
-        entity, provider = provided(
-            driver_args=libcloud_rig.arguments(cloud, proxy.auth_url))
+        entity, provider = provided(driver_args=libcloud_rig.arguments(
+            cloud, ex_force_auth_url=proxy.auth_url, **driver))
         fail(making)
         server, = provider.create_servers()
         assert [fault for fault in proxy.faults if fault.times] == []
@@ -94,7 +96,7 @@ def test_service_that_stays_away_or_refuses_ends_clearly(cloud, provided, monkey
     monkeypatch.setattr(Cloud, "patience_s", 8.0)
     with FaultProxy(cloud.auth_url) as proxy:
         entity, provider = provided(
-            driver_args=libcloud_rig.arguments(cloud, proxy.auth_url))
+            driver_args=libcloud_rig.arguments(cloud, ex_force_auth_url=proxy.auth_url))
         proxy.fail("POST", "/servers$", 503, times=1000)
         began = time.monotonic()
         with pytest.raises(WaitTimeout, match="create a server: the cloud is busy") as caught:

@@ -180,7 +180,6 @@ def _mapped(what: str, error: Exception, was_let_in: bool = False) -> CloudFaile
     from libcloud.common.exceptions import BaseHTTPError
     from libcloud.common.types import (
         InvalidCredsError,
-        LibcloudError,
         MalformedResponseError,
         ServiceUnavailableError,
     )
@@ -196,7 +195,7 @@ def _mapped(what: str, error: Exception, was_let_in: bool = False) -> CloudFaile
             f"this driver cannot {what}", details, "leave out what needs it")
     if isinstance(error, requests.exceptions.SSLError):
         return CloudFailed(brief, details, "look at the cloud's certificate and your CA bundle")
-    if isinstance(error, LibcloudError) and text == _NO_ENDPOINT:
+    if any(words in text for words in _NO_ENDPOINT):
         return NoService(
             f"this cloud has no service to {what}", details,
             "leave out what needs it, or look at the region in 'driver_args'")
@@ -218,8 +217,8 @@ def _code(error: Exception) -> int | None:
     return int(told.group(1)) if told and not code else code
 
 
-#: libcloud's words where a cloud's catalog names no service of a type in the region.
-_NO_ENDPOINT = "Could not find specified endpoint"
+#: What libcloud says, and in a status 500 Nova, where the catalog names no service of a type.
+_NO_ENDPOINT = ("Could not find specified endpoint", "keystoneauth1.exceptions.catalog.Endpoint")
 
 _REMEDIES = {
     403: "look at your quota and your rights in this cloud",

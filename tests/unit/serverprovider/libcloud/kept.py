@@ -91,6 +91,8 @@ _RAISED = {
     "stale token": BaseHTTPError(401, "Unauthorized"),
     "keystone fails": MalformedResponseError("Malformed response", "code: 500 body:{}"),
     "no service": LibcloudError("Could not find specified endpoint"),
+    "nova has no service": BaseHTTPError(
+        500, "Unexpected API Error.\n<class 'keystoneauth1.exceptions.catalog.EndpointNotFound'>"),
 }
 
 

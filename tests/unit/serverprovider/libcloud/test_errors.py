@@ -19,9 +19,10 @@ def test_login_that_was_never_let_in_is_not_tried_again(provided):
     assert len(asked) == 1
 
 
-def test_cloud_without_a_service_for_volumes_is_told(provided, cloud):
+@pytest.mark.parametrize("fault", ["no service", "nova has no service"])
+def test_cloud_without_a_service_for_volumes_is_told(provided, cloud, fault):
     _, provider = provided(volumes={"count": 1, "size": 1})
-    cloud.fault("list_volumes", "no service")
+    cloud.fault("list_volumes", fault)
     with pytest.raises(CloudFailed, match="no service to list volumes") as caught:
         provider.create_servers()
     assert "leave out" in caught.value.remedy

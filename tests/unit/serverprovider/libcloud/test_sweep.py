@@ -50,10 +50,11 @@ def test_cloud_that_does_not_answer_is_told(provided, cloud, libcloud_deployer, 
     assert "list nodes: the cloud is busy" in look.error
 
 
-def test_cloud_without_a_service_for_volumes_has_none(provided, cloud, libcloud_deployer):
+@pytest.mark.parametrize("fault", ["no service", "nova has no service"])
+def test_cloud_without_a_service_for_volumes_has_none(provided, cloud, libcloud_deployer, fault):
     provided()
     cloud.add("key", "rd-0123abcd-key", public="x")
-    cloud.fault("list_volumes", "no service")
+    cloud.fault("list_volumes", fault)
     look, = in_places(libcloud_deployer)
     assert ([thing.name for thing in look.found], look.error) == (["rd-0123abcd-key"], "")
 
