@@ -7,6 +7,7 @@ import pytest
 
 from rally_deploy.errors import RallyDeployError
 from rally_deploy.serverprovider.libcloud import drivers
+from rally_deploy.serverprovider.libcloud.cloud import CloudFailed
 from tests.functional import libcloud_rig, openstack_rig
 from tests.functional.conftest import STANDING
 
@@ -69,34 +70,42 @@ def test_servers_carry_our_uuid_and_key_and_are_gone_at_the_end(cloud, provided,
     assert f"{tag}-key" not in [pair.name for pair in libcloud.list_key_pairs()]
 
 
-def test_smallest_size_that_fits_is_taken(provided, libcloud):
-    _, provider = provided(size={"ram": 1, "cpus": 1})
-    server, = provider.create_servers()
-    node = next(n for n in libcloud.list_nodes() if n.name == server.name)
-    smallest = min(libcloud.list_sizes(), key=lambda s: (s.ram, s.disk, s.vcpus, s.name))
-    assert node.extra["flavorId"] in (smallest.id, smallest.name, None)
-
-
-def test_group_is_the_one_of_our_project_though_others_are_called_so_too(
+def test_smallest_size_that_fits_and_the_group_of_our_project_are_taken(
     cloud, provided, libcloud
 ):
     network, others = cloud.client.network, uuid.uuid4().hex
     project = cloud.client.session.get_project_id()
     own, = network.list("security_groups", name="default", project_id=project)
-    # With it Neutron makes the default group of that project.
+    # With it Neutron makes the default group of that project, which an administrator sees, too.
     network.post("/security-groups", {"security_group": {"name": "web", "project_id": others}})
     try:
         assert len(network.list("security_groups", name="default")) >= 2
         _, provider = provided(
-            security_groups=["default"],
+            size={"ram": 1, "cpus": 1}, security_groups=["default"],
             driver_args=libcloud_rig.arguments(cloud, **libcloud_rig.NEWER))
         server, = provider.create_servers()
         node = next(n for n in libcloud.list_nodes() if n.name == server.name)
+        smallest = min(libcloud.list_sizes(), key=lambda s: (s.ram, s.disk, s.vcpus, s.name))
+        assert node.extra["flavorId"] == smallest.id
         port, = network.list("ports", device_id=node.id)
         assert port["security_groups"] == [own["id"]]
     finally:
         for group in network.list("security_groups", project_id=others):
             network.delete(f"/security-groups/{group['id']}")
+
+
+def test_server_without_a_host_tells_novas_fault_and_is_made_anew(cloud, provided):
+    flavors = cloud.client.nova.flavors
+    flavor = flavors.create("rdt-libcloud-large", 160, 1, 10_000_000)
+    try:
+        entity, provider = provided(size=flavor.name)
+        with pytest.raises(CloudFailed, match="could not start .* No valid host was found"):
+            provider.create_servers()
+        again = entity.provider({**entity.config["provider"], "size": "rdeploy-guest"})
+        assert len(again.create_servers()) == 1
+        assert len(libcloud_rig.ours(cloud, entity.record.short)) == 2
+    finally:
+        flavors.delete(flavor.id)
 
 
 @pytest.mark.parametrize("driver", [{}, libcloud_rig.NEWER], ids=["nova", "services"])

@@ -176,6 +176,17 @@ class MarkedDummy(KeptDummy):
     def ex_list_networks(self):
         return [NodeLocation("n-1", "lab", "", self), NodeLocation("n-2", "office", "", self)]
 
+    def list_nodes(self):
+        """As Nova does, without the faults."""
+        nodes = super().list_nodes()
+        for node in nodes:
+            node.extra = {**node.extra, "fault": None}
+        return nodes
+
+    @_outside
+    def ex_get_node_details(self, node_id):
+        return next((self._node(v) for v in self.kept.all("node") if v["id"] == node_id), None)
+
     @_outside
     def create_node(self, name, size, image, location=None, networks=None, ex_keyname=None,
                     ex_userdata=None, ex_metadata=None, ex_security_groups=None):

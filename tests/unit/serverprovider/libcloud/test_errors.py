@@ -19,6 +19,14 @@ def test_login_that_was_never_let_in_is_not_tried_again(provided):
     assert len(asked) == 1
 
 
+def test_fault_that_the_cloud_does_not_tell_hides_no_error(provided, cloud):
+    _, provider = provided()
+    cloud.fault("boot", "error")
+    cloud.fault("ex_get_node_details", "refused")
+    with pytest.raises(CloudFailed, match="could not start .*server-0: it says no more"):
+        provider.create_servers()
+
+
 @pytest.mark.parametrize("fault", ["no service", "nova has no service"])
 def test_cloud_without_a_service_for_volumes_is_told(provided, cloud, fault):
     _, provider = provided(volumes={"count": 1, "size": 1})

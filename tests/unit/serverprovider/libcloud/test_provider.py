@@ -171,8 +171,10 @@ def test_some_of_the_servers_failing_keeps_the_others_for_a_resume(provided, clo
     assert cloud.names() == names(entity, "server-0", "server-1", "server-2", "key")
 
 
-def test_server_that_ends_in_error_is_told_with_its_fault(provided, cloud):
-    _, provider = provided()
+@pytest.mark.parametrize(("driver", "image"), [
+    ("kept", "Ubuntu 9.10"), ("marked", "ubuntu-24.04")])
+def test_server_that_ends_in_error_is_told_with_its_fault(provided, cloud, driver, image):
+    _, provider = provided(driver=driver, image=image)
     cloud.fault("boot", "error")
     with pytest.raises(CloudFailed, match="could not start .*server-0: no valid host"):
         provider.create_servers()
