@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,9 @@ def left_as_it_was(cloud: RealCloud) -> Iterator[None]:
     yield
     # A standing cloud may be in use by others meanwhile.
     if not STANDING:
-        assert cloud.things() == before
+        now = cloud.things()
+        changed = {kind: set(now[kind]) ^ set(before[kind]) for kind in now}
+        assert not any(changed.values()), changed
 
 
 @contextmanager
@@ -84,14 +86,20 @@ def server(cloud: RealCloud, name: str) -> Iterator[Any]:
     nics = [{"net-id": network["id"]}]
     made = nova.servers.create(name, cloud.guest_image, flavor.id, nics=nics)
     try:
+        # From then on it has all that it ever has.
+        wait_until(lambda: cloud.client.network.list("ports", device_id=made.id), f"{name}'s port")
         yield made
         assert nova.servers.get(made.id).status in ("BUILD", "ACTIVE")
     finally:
         nova.servers.delete(made.id)
-        end = time.monotonic() + 120
-        while made.id in {one.id for one in nova.servers.list()}:
-            assert time.monotonic() < end, f"{name} is not deleted"
-            time.sleep(1)
+        wait_until(lambda: made.id not in {one.id for one in nova.servers.list()}, f"{name}'s end")
+
+
+def wait_until(is_so: Callable[[], Any], what: str) -> None:
+    end = time.monotonic() + 120
+    while not is_so():
+        assert time.monotonic() < end, what
+        time.sleep(1)
 
 
 @contextmanager
