@@ -26,8 +26,9 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"
 class Fault:
     """What happens to requests of this method whose path matches.
 
-    ``act``: a status that is answered instead; "cut before" the request goes on to the service,
-    "cut after" the service has answered; a number of seconds (float) that it is late.
+    ``act``: a status that is answered instead, or "500 after" the service has done it; "cut
+    before" the request goes on to the service, "cut after" the service has answered; a number of
+    seconds (float) that it is late.
     """
 
     method: str
@@ -120,11 +121,12 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(act, float):
             time.sleep(act)
         if fault and isinstance(act, int):
-            text = json.dumps({"error": {"message": "a fault of the test"}}).encode()
-            return self._send(act, {"Content-Type": "application/json", **fault.headers}, text)
+            return self._fail(act, fault)
         status, headers, answer = self._ask(body)
         if act == "cut after":
             return self._cut()
+        if fault and act == "500 after":
+            return self._fail(500, fault)
         if self.command == "POST" and path.endswith("/auth/tokens") and status == 201:
             answer = self.proxy.in_catalog(answer)
         return self._send(status, headers, answer)
@@ -152,6 +154,10 @@ class _Handler(BaseHTTPRequestHandler):
             return answer.status, kept, answer.read()
         finally:
             link.close()
+
+    def _fail(self, status: int, fault: Fault) -> None:
+        text = json.dumps({"error": {"message": "a fault of the test"}}).encode()
+        self._send(status, {"Content-Type": "application/json", **fault.headers}, text)
 
     def _cut(self) -> None:
         self.close_connection = True

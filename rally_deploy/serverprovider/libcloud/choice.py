@@ -142,7 +142,9 @@ def _require(cloud: Cloud, argument: str, key: str) -> None:
 
 def _one_group(groups: Iterable[Any], name: str) -> Any:
     found = [group for group in groups if getattr(group, "name", group) == name]
-    if len(found) != 1:
+    # An administrator sees the groups of all projects; the name goes to Nova, which takes ours.
+    owners = [getattr(group, "tenant_id", None) for group in found]
+    if not found or len(set(owners)) < len(owners):
         known = ", ".join(sorted(str(getattr(group, "name", group)) for group in groups))
         many = "has more than one" if found else "has no"
         raise CloudFailed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import queue
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -22,8 +23,7 @@ T = TypeVar("T")
 #: The key of our mark in the metadata or tags of what we make; its value is the whole uuid.
 MARK = "rdeploy"
 
-#: Seconds that a call is tried again while the cloud is busy or not reached; between two tries.
-_PATIENCE_S = 120.0
+#: Seconds between two tries of a call.
 _PAUSE_S = (1.0, 3.0)
 _BUSY = frozenset({408, 413, 429, 500, 502, 503, 504})
 #: Of these: the cloud did not even begin.
@@ -32,6 +32,10 @@ _UNDONE = frozenset({413, 429})
 
 class CloudFailed(RallyDeployError):
     """The cloud refused a call, or made something that does not work."""
+
+
+class NoService(CloudFailed):
+    """The cloud's catalog does not name such a service, so it has nothing of that kind."""
 
 
 class CloudBusy(CloudFailed):
@@ -52,10 +56,14 @@ class Cloud:
     #: take to list what it has made.
     settle_s = 20.0
 
+    #: Seconds that a call is tried again while the cloud is busy or not reached.
+    patience_s = 120.0
+
     def __init__(
-        self, deployment: Deployment, config: Mapping[str, Any], patience_s: float = _PATIENCE_S
+        self, deployment: Deployment, config: Mapping[str, Any], patience_s: float | None = None
     ) -> None:
-        self._deployment, self._patience_s = deployment, patience_s
+        self._deployment, self._was_let_in = deployment, False
+        self.patience_s = self.patience_s if patience_s is None else patience_s
         self._name, self._arguments = config["driver"], config["driver_args"]
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._lists: dict[str, _Listing] = {
@@ -127,20 +135,22 @@ class Cloud:
     def _patiently(self, what: str, attempt: Callable[[], T]) -> T:
         # In a tuple, as an empty answer is an answer, too.
         return self._deployment.wait(
-            lambda: (attempt(),), self._patience_s, f"{what}: the cloud is busy",
+            lambda: (attempt(),), self.patience_s, f"{what}: the cloud is busy",
             interval_s=random.uniform(*_PAUSE_S), tolerate=(CloudBusy,),
         )[0]
 
     def _once(self, what: str, work: Callable[[Any], T]) -> T:
         driver = self._driver(what)
         try:
-            return work(driver)
+            done = work(driver)
         except (RallyDeployError, Cancelled):
             raise
         except Exception as error:
-            raise _mapped(what, error) from error
+            raise _mapped(what, error, self._was_let_in) from error
         finally:
             self._idle.put(driver)
+        self._was_let_in = True
+        return done
 
     def _driver(self, what: str) -> Any:
         try:
@@ -164,13 +174,17 @@ class _Listing:
         self.found: list[Any] = []
 
 
-def _mapped(what: str, error: Exception) -> CloudFailed:
+def _mapped(what: str, error: Exception, was_let_in: bool = False) -> CloudFailed:
     """The error of libcloud as ours: by its class and code."""
     import requests
     from libcloud.common.exceptions import BaseHTTPError
-    from libcloud.common.types import InvalidCredsError, ServiceUnavailableError
+    from libcloud.common.types import (
+        InvalidCredsError,
+        MalformedResponseError,
+        ServiceUnavailableError,
+    )
 
-    code = getattr(error, "code", None) or getattr(error, "http_code", None)
+    code = _code(error)
     text = str(getattr(error, "message", None) or getattr(error, "value", None) or error)
     brief = f"the cloud did not {what}: {text.strip().splitlines()[0] if text.strip() else ''}"
     details = f"{type(error).__name__}" + (f", HTTP status {code}" if code else "")
@@ -181,12 +195,30 @@ def _mapped(what: str, error: Exception) -> CloudFailed:
             f"this driver cannot {what}", details, "leave out what needs it")
     if isinstance(error, requests.exceptions.SSLError):
         return CloudFailed(brief, details, "look at the cloud's certificate and your CA bundle")
+    if any(words in text for words in _NO_ENDPOINT):
+        return NoService(
+            f"this cloud has no service to {what}", details,
+            "leave out what needs it, or look at the region in 'driver_args'")
     reached = not isinstance(error, (ServiceUnavailableError, requests.RequestException, OSError))
-    if not reached or isinstance(error, BaseHTTPError) and code in _BUSY:
+    answered = isinstance(error, (BaseHTTPError, MalformedResponseError))
+    # A token may become invalid early; then the driver gets another one, with which it either
+    # is let in again or fails with InvalidCredsError.
+    stale = was_let_in and isinstance(error, BaseHTTPError) and code == 401
+    if not reached or stale or answered and code in _BUSY:
         return CloudBusy(brief, details, "look whether the cloud answers; then resume",
                          maybe_done=code not in _UNDONE)
     return CloudFailed(brief, details, _REMEDIES.get(code or 0, "look at what the cloud says"))
 
+
+def _code(error: Exception) -> int | None:
+    """The HTTP status; libcloud tells the one of a Keystone that fails in a text only."""
+    code = getattr(error, "code", None) or getattr(error, "http_code", None)
+    told = re.match(r"code: (\d{3}) body:", str(getattr(error, "body", "")))
+    return int(told.group(1)) if told and not code else code
+
+
+#: What libcloud says, and in a status 500 Nova, where the catalog names no service of a type.
+_NO_ENDPOINT = ("Could not find specified endpoint", "keystoneauth1.exceptions.catalog.Endpoint")
 
 _REMEDIES = {
     403: "look at your quota and your rights in this cloud",

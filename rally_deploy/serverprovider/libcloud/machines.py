@@ -51,6 +51,16 @@ class Machines:
         thing = self._cloud.settled(lambda: self.find(row), settle_s)
         return thing is None or state_of(thing) == "error"
 
+    def in_full(self, node: Any) -> Any:
+        """The node with its fault, which a listing of Nova lacks; as it is if it is not told."""
+        if "fault" not in (node.extra or {}) or not self._cloud.can("ex_get_node_details"):
+            return node
+        try:
+            return self._cloud.ask(
+                "show the server", lambda driver: driver.ex_get_node_details(node.id)) or node
+        except (CloudFailed, WaitTimeout):
+            return node
+
     def _matches(self, row: Resource) -> list[Any]:
         """All things of a row, first the one that we were told the id of.
 

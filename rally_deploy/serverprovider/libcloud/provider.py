@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from rally_deploy.errors import LeftOver, RallyDeployError
 from rally_deploy.model import Resource, ResourceState, Server
 from rally_deploy.serverprovider.base import ServerProvider
 from rally_deploy.serverprovider.libcloud import drivers, schema
@@ -23,6 +21,7 @@ from rally_deploy.serverprovider.libcloud.machines import (
     VOLUME,
     Machines,
 )
+from rally_deploy.serverprovider.libcloud.places import PLACE, require_free, take_places
 from rally_deploy.serverprovider.libcloud.userdata import userdata
 from rally_deploy.serverprovider.libcloud.waiting import await_running, wait_for_login
 from rally_deploy.ssh import keys
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
 
 #: How many calls there are at the same time, of which each has a driver of its own.
 _WIDTH = 8
-_POLL_S = 3.0
-
-_PLACE = "libcloud_place"
 
 #: How long a look at what is left on a cloud tries again.
 _LOOK_S = 30.0
@@ -73,7 +69,7 @@ class LibcloudProvider(ServerProvider):
             choice = self._choose(image_uuid or config["image"], type_id or config["size"])
             self._drop_broken()
             self._refuse_foreign(wanted)
-        self._take_places(wanted)
+        take_places(deployment, config, wanted)
         key_name = self._key_pair()
         if config["volumes"]["count"]:
             with deployment.step("make volumes"):
@@ -100,17 +96,10 @@ class LibcloudProvider(ServerProvider):
         super().destroy_servers()
 
     def delete(self, resource: Resource) -> None:
-        if resource.kind == _PLACE:
-            self._require_free(resource)
+        if resource.kind == PLACE:
+            require_free(self.deployment, resource)
         else:
             self._machines.delete(resource, self._settles_in_s(resource))
-
-    def _require_free(self, place: Resource) -> None:
-        """A place is taken for as long as its server may be there."""
-        nodes = self.deployment.ledger.alive(NODE)
-        left = next((node.name for node in nodes if node.key == place.key), "")
-        if left:
-            raise LeftOver(f"it is taken until {left} is removed")
 
     def place(self) -> str:
         return drivers.place(self.config["driver"], self.config["driver_args"])
@@ -178,27 +167,6 @@ class LibcloudProvider(ServerProvider):
         for kind, names in wanted.items():
             if names - recorded:
                 self._machines.refuse_foreign(kind, names - recorded)
-
-    def _take_places(self, servers: Sequence[str]) -> None:
-        at_most = self.config.get("max_nodes")
-        if not at_most:
-            return
-        pool = self.config.get("pool") or drivers.fingerprint(
-            self.config["driver"], self.config["driver_args"])
-
-        def claim() -> bool:
-            return self.deployment.ledger.claim(_PLACE, servers, pool, at_most)
-
-        if claim():
-            return
-        missing = f"{len(servers)} of the {at_most} places of {pool}"
-        if not self.deployment.waits_for_places:
-            raise RallyDeployError(
-                f"there are no {missing} free ('max_nodes')",
-                remedy="destroy what is not needed any more, or resume with --wait",
-            )
-        with self.deployment.step(f"wait for {missing}"):
-            self.deployment.wait(claim, math.inf, missing, interval_s=_POLL_S)
 
     # Key pair, volumes, servers
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rally_deploy.hosts.tagged import Tagged, named
-from rally_deploy.serverprovider.libcloud.cloud import Cloud
+from rally_deploy.serverprovider.libcloud.cloud import Cloud, NoService
 from rally_deploy.serverprovider.libcloud.machines import (
     KEY_PAIR,
     LISTS,
@@ -28,9 +28,19 @@ def list_tagged(cloud: Cloud) -> list[Tagged]:
 def _found(cloud: Cloud) -> Iterator[Tagged]:
     for kind, call in LISTS.items():
         if kind == NODE or cloud.can(call):
-            for thing in cloud.listed(call):
+            for thing in _listed(cloud, kind):
                 if not is_gone(thing):
                     yield from _tagged(_KINDS[kind], thing)
+
+
+def _listed(cloud: Cloud, kind: str) -> list[Any]:
+    try:
+        return cloud.listed(LISTS[kind])
+    except NoService:
+        # An OpenStack without Cinder has no volumes; one without servers is the wrong region.
+        if kind == NODE:
+            raise
+        return []
 
 
 def _tagged(kind: str, thing: Any) -> Iterator[Tagged]:

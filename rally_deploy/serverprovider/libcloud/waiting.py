@@ -52,7 +52,7 @@ def await_running(
                 continue  # a cloud may list a new server a little later
             seen[row.id] = node
             if node is None or state_of(node) == "error":
-                raise _failed(row, node)
+                raise _failed(row, node and machines.in_full(node))
             if state_of(node) == "running":
                 running_since.setdefault(row.id, time.monotonic())
         late = [

@@ -12,6 +12,7 @@ from functools import wraps
 from pathlib import Path
 
 from libcloud.common.exceptions import BaseHTTPError, RateLimitReachedError
+from libcloud.common.types import LibcloudError, MalformedResponseError
 from libcloud.compute.base import KeyPair, Node, NodeImage, NodeLocation, NodeSize, StorageVolume
 from libcloud.compute.drivers.dummy import DummyNodeDriver
 from libcloud.compute.providers import DRIVERS, set_driver
@@ -83,16 +84,26 @@ class KeptCloud:
         return faults[0] if faults else ""
 
 
+#: What is raised before the call had any effect.
+_RAISED = {
+    "busy": RateLimitReachedError(),
+    "refused": BaseHTTPError(403, "Quota exceeded for cores"),
+    "stale token": BaseHTTPError(401, "Unauthorized"),
+    "keystone fails": MalformedResponseError("Malformed response", "code: 500 body:{}"),
+    "no service": LibcloudError("Could not find specified endpoint"),
+    "nova has no service": BaseHTTPError(
+        500, "Unexpected API Error.\n<class 'keystoneauth1.exceptions.catalog.EndpointNotFound'>"),
+}
+
+
 def _outside(call):
     """A call to the cloud: where a process may be killed, and what may fail."""
     @wraps(call)
     def called(self, *arguments, **options):
         with outside_call():
             fault = self.kept.next_fault(call.__name__)
-            if fault == "busy":
-                raise RateLimitReachedError()
-            if fault == "refused":
-                raise BaseHTTPError(403, "Quota exceeded for cores")
+            if fault in _RAISED:
+                raise _RAISED[fault]
             done = call(self, *arguments, **options)
             if fault.startswith("late:"):
                 at = time.time() + float(fault.partition(":")[2])
@@ -164,6 +175,17 @@ class MarkedDummy(KeptDummy):
 
     def ex_list_networks(self):
         return [NodeLocation("n-1", "lab", "", self), NodeLocation("n-2", "office", "", self)]
+
+    def list_nodes(self):
+        """As Nova does, without the faults."""
+        nodes = super().list_nodes()
+        for node in nodes:
+            node.extra = {**node.extra, "fault": None}
+        return nodes
+
+    @_outside
+    def ex_get_node_details(self, node_id):
+        return next((self._node(v) for v in self.kept.all("node") if v["id"] == node_id), None)
 
     @_outside
     def create_node(self, name, size, image, location=None, networks=None, ex_keyname=None,

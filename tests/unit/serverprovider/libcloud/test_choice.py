@@ -1,12 +1,14 @@
 """Which image, size, networks and place are taken, and what a wrong wish is answered."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from rally_deploy.config import Document, normalize, validate
 from rally_deploy.errors import ConfigError
 from rally_deploy.plugins import Registry
 from rally_deploy.serverprovider.libcloud import drivers
-from rally_deploy.serverprovider.libcloud.choice import choose, find_image, find_size
+from rally_deploy.serverprovider.libcloud.choice import choose, find_groups, find_image, find_size
 from rally_deploy.serverprovider.libcloud.cloud import CloudFailed
 from rally_deploy.serverprovider.libcloud.schema import SCHEMA
 from tests.unit.serverprovider.libcloud.kept import MarkedDummy
@@ -89,6 +91,20 @@ def test_wish_that_the_cloud_has_not_is_told(asked, keys, message):
     with pytest.raises(CloudFailed, match=message) as caught:
         choose(asked, config(**keys), "i-0", {})
     assert "it has: " in caught.value.details
+
+
+def groups(*owners):
+    """Security groups called web, of these projects."""
+    return [SimpleNamespace(name="web", tenant_id=owner) for owner in owners]
+
+
+def test_group_of_a_name_that_other_projects_have_too_is_no_doubt(asked, monkeypatch):
+    wanted = config(security_groups=["web"])
+    monkeypatch.setattr(asked.driver, "ex_list_security_groups", lambda: groups("one", "two"))
+    assert len(find_groups(asked, wanted)) == 1
+    monkeypatch.setattr(asked.driver, "ex_list_security_groups", lambda: groups("one", "one"))
+    with pytest.raises(CloudFailed, match="more than one security group 'web'"):
+        find_groups(asked, wanted)
 
 
 def problems(**keys):

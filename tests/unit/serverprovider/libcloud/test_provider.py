@@ -119,12 +119,16 @@ def test_arguments_of_create_servers_go_before_the_block(provided, cloud):
     assert [(m["image"], m["size"]) for m in made] == [("Ubuntu 22.04", "s.big")] * 3
 
 
-def test_busy_cloud_is_asked_again(provided, cloud):
+@pytest.mark.parametrize("fault", ["busy", "stale token", "keystone fails"])
+def test_busy_cloud_is_asked_again(provided, cloud, fault):
     _, provider = provided()
-    cloud.fault("list_nodes", "busy", "busy")
-    cloud.fault("create_node", "busy")
+    cloud.fault("list_nodes", fault, fault)
+    cloud.fault("create_node", fault)
     provider.create_servers()
     assert len(cloud.all("node")) == 2
+    cloud.fault("destroy_node", fault)
+    provider.destroy_servers()
+    assert cloud.names() == FOREIGN
 
 
 @pytest.mark.parametrize("call", [
@@ -167,8 +171,10 @@ def test_some_of_the_servers_failing_keeps_the_others_for_a_resume(provided, clo
     assert cloud.names() == names(entity, "server-0", "server-1", "server-2", "key")
 
 
-def test_server_that_ends_in_error_is_told_with_its_fault(provided, cloud):
-    _, provider = provided()
+@pytest.mark.parametrize(("driver", "image"), [
+    ("kept", "Ubuntu 9.10"), ("marked", "ubuntu-24.04")])
+def test_server_that_ends_in_error_is_told_with_its_fault(provided, cloud, driver, image):
+    _, provider = provided(driver=driver, image=image)
     cloud.fault("boot", "error")
     with pytest.raises(CloudFailed, match="could not start .*server-0: no valid host"):
         provider.create_servers()

@@ -48,3 +48,21 @@ def test_cloud_that_does_not_answer_is_told(provided, cloud, libcloud_deployer, 
     cloud.fault("list_nodes", *["busy"] * 100)
     look, = in_places(libcloud_deployer)
     assert "list nodes: the cloud is busy" in look.error
+
+
+@pytest.mark.parametrize("fault", ["no service", "nova has no service"])
+def test_cloud_without_a_service_for_volumes_has_none(provided, cloud, libcloud_deployer, fault):
+    provided()
+    cloud.add("key", "rd-0123abcd-key", public="x")
+    cloud.fault("list_volumes", fault)
+    look, = in_places(libcloud_deployer)
+    assert ([thing.name for thing in look.found], look.error) == (["rd-0123abcd-key"], "")
+
+
+def test_cloud_without_a_service_for_servers_is_no_cloud_without_leftovers(
+    provided, cloud, libcloud_deployer
+):
+    provided()
+    cloud.fault("list_nodes", "no service")
+    look, = in_places(libcloud_deployer)
+    assert "no service to list nodes" in look.error
