@@ -81,13 +81,14 @@ def deployments(folder: Path, cloud: RealCloud) -> Iterator[Any]:
 def server(cloud: RealCloud, name: str) -> Iterator[Any]:
     """A server that no deployment has made."""
     nova = cloud.client.nova
-    network, = cloud.client.network.list("networks", name="private")
+    network, = cloud.client.network.networks(name="private")
     flavor = next(f for f in nova.flavors.list() if f.name == "rdeploy-guest")
-    nics = [{"net-id": network["id"]}]
+    nics = [{"net-id": network.id}]
     made = nova.servers.create(name, cloud.guest_image, flavor.id, nics=nics)
     try:
         # From then on it has all that it ever has.
-        wait_until(lambda: cloud.client.network.list("ports", device_id=made.id), f"{name}'s port")
+        wait_until(
+            lambda: list(cloud.client.network.ports(device_id=made.id)), f"{name}'s port")
         yield made
         assert nova.servers.get(made.id).status in ("BUILD", "ACTIVE")
     finally:
@@ -110,10 +111,10 @@ def routed(cloud: RealCloud) -> Iterator[None]:
     has a way there.
     """
     network = cloud.client.network
-    subnet, = network.list("subnets", name="private")
-    router, = network.list("routers", name="router")
-    gateway = router["external_gateway_info"]["external_fixed_ips"][0]["ip_address"]
-    route = (subnet["cidr"], "via", gateway)
+    subnet, = network.subnets(name="private")
+    router, = network.routers(name="router")
+    gateway = router.external_gateway_info["external_fixed_ips"][0]["ip_address"]
+    route = (subnet.cidr, "via", gateway)
     sh("ip", "route", "add", *route)
     try:
         yield

@@ -75,11 +75,11 @@ def test_smallest_size_that_fits_and_the_group_of_our_project_are_taken(
 ):
     network, others = cloud.client.network, uuid.uuid4().hex
     project = cloud.client.session.get_project_id()
-    own, = network.list("security_groups", name="default", project_id=project)
+    own, = network.security_groups(name="default", project_id=project)
     # With it Neutron makes the default group of that project, which an administrator sees, too.
-    network.post("/security-groups", {"security_group": {"name": "web", "project_id": others}})
+    network.create_security_group(name="web", project_id=others)
     try:
-        assert len(network.list("security_groups", name="default")) >= 2
+        assert len(list(network.security_groups(name="default"))) >= 2
         _, provider = provided(
             size={"ram": 1, "cpus": 1}, security_groups=["default"],
             driver_args=libcloud_rig.arguments(cloud, **libcloud_rig.NEWER))
@@ -87,11 +87,11 @@ def test_smallest_size_that_fits_and_the_group_of_our_project_are_taken(
         node = next(n for n in libcloud.list_nodes() if n.name == server.name)
         smallest = min(libcloud.list_sizes(), key=lambda s: (s.ram, s.disk, s.vcpus, s.name))
         assert node.extra["flavorId"] == smallest.id
-        port, = network.list("ports", device_id=node.id)
-        assert port["security_groups"] == [own["id"]]
+        port, = network.ports(device_id=node.id)
+        assert port.security_group_ids == [own.id]
     finally:
-        for group in network.list("security_groups", project_id=others):
-            network.delete(f"/security-groups/{group['id']}")
+        for group in list(network.security_groups(project_id=others)):
+            network.delete_security_group(group.id)
 
 
 def test_server_without_a_host_tells_novas_fault_and_is_made_anew(cloud, provided):
