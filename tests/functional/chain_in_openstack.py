@@ -7,15 +7,9 @@ most of them together. ``python -m pytest tests/functional/chain_in_openstack.py
 import pytest
 
 from rally_deploy.testing.fakes import plugin_path
-from tests.functional import openstack_rig
 from tests.functional.debian_image import debian_on
 
 pytestmark = [pytest.mark.functional, pytest.mark.timeout(7200)]
-
-
-@pytest.fixture(scope="module")
-def cloud(quick):
-    return openstack_rig.RealCloud(quick.rdeploy, quick.name)
 
 
 @pytest.fixture

@@ -203,6 +203,34 @@ def quick(tmp_path_factory, lxc):
         quick.destroy()
 
 
+# The quick start's cloud, unless a file of tests has a ``cloud`` of its own. The rig of OpenStack
+# is imported when it is needed: it takes our Rdeploy from here.
+
+@pytest.fixture(scope="module")
+def cloud(quick):
+    """The administrator's project of a cloud, as a provider's tests see it."""
+    from tests.functional.openstack_rig import RealCloud
+
+    return RealCloud(quick.rdeploy, quick.name)
+
+
+@pytest.fixture
+def clean(cloud):
+    """The test must leave the project as it found it."""
+    with cloud.left_as_it_was() as before:
+        yield before
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch, cloud, clean):
+    """Makes deployments of OpenStackProvider, and destroys all of them at the end."""
+    from tests.functional.openstack_rig import deployments
+
+    monkeypatch.setenv("RDEPLOY_HOME", str(tmp_path / "home"))
+    with deployments(tmp_path / "rig", cloud) as make:
+        yield make
+
+
 @pytest.fixture(scope="class")
 def stranger(tmp_path_factory, lxc):
     """A machine that an engine finds and did not make."""

@@ -124,6 +124,16 @@ class RealCloud:
             found["volumes"] = sorted(v["id"] for v in self.volumes())
         return found
 
+    @contextmanager
+    def left_as_it_was(self) -> Iterator[dict[str, list[str]]]:
+        """What is in the project at the beginning is all that is in it at the end."""
+        before = self.things()
+        yield before
+        now = self.things()
+        changed = {kind: (before.get(kind), now.get(kind)) for kind in before | now
+                   if before.get(kind) != now.get(kind)}
+        assert not changed, changed
+
     def volumes(self) -> list[dict[str, Any]]:
         return servers.list_volumes(self.client)
 

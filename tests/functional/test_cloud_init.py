@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from rally_deploy.serverprovider.openstack.tagged import list_tagged
-from tests.functional import openstack_rig
 from tests.functional.conftest import STANDING
 from tests.functional.debian_image import debian_on
 from tests.functional.openstack_rig import Whole
@@ -34,11 +33,6 @@ runcmd:
 - "echo 'rdt: there is no license' >&2"
 - exit 7
 """
-
-
-@pytest.fixture(scope="module")
-def cloud(quick):
-    return openstack_rig.RealCloud(quick.rdeploy, quick.name)
 
 
 class Debian:

@@ -18,11 +18,6 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def cloud(quick):
-    return openstack_rig.RealCloud(quick.rdeploy, quick.name)
-
-
-@pytest.fixture(scope="module")
 def libcloud(cloud):
     """A driver of our own, beside those under test."""
     return drivers.make("openstack", libcloud_rig.arguments(cloud))

@@ -18,10 +18,6 @@ pytestmark = [
     pytest.mark.xdist_group("cloud"),
 ]
 
-@pytest.fixture(scope="module")
-def cloud(quick):
-    return openstack_rig.RealCloud(quick.rdeploy, quick.name)
-
 
 @pytest.fixture
 def proxy(cloud):

@@ -10,7 +10,6 @@ import pytest
 
 from rally_deploy.errors import EachFailed, ResourceConflict
 from rally_deploy.serverprovider.openstack.refusal import CloudRefusal, CloudUnfit, ServerFailed
-from tests.functional import openstack_rig
 from tests.functional.conftest import STANDING
 from tests.functional.fault_proxy import FaultProxy
 from tests.functional.openstack_rig import Whole
@@ -19,27 +18,6 @@ pytestmark = [
     pytest.mark.functional, pytest.mark.timeout(2400),
     pytest.mark.xdist_group("cloud"),
 ]
-
-
-@pytest.fixture(scope="module")
-def cloud(quick):
-    return openstack_rig.RealCloud(quick.rdeploy, quick.name)
-
-
-@pytest.fixture
-def clean(cloud):
-    """The test must leave the project as it found it."""
-    before = cloud.things()
-    yield before
-    assert cloud.things() == before
-
-
-@pytest.fixture
-def made(tmp_path, monkeypatch, cloud, clean):
-    """Makes deployments, and destroys all of them at the end."""
-    monkeypatch.setenv("RDEPLOY_HOME", str(tmp_path / "home"))
-    with openstack_rig.deployments(tmp_path / "rig", cloud) as make:
-        yield make
 
 
 @pytest.mark.skipif("fake" in STANDING, reason="servers of Nova's fake driver answer to nobody")

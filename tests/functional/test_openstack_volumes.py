@@ -37,22 +37,6 @@ def cloud(node):
 
 
 @pytest.fixture
-def clean(cloud):
-    """The test must leave the project as it found it."""
-    before = cloud.things()
-    yield before
-    assert cloud.things() == before
-
-
-@pytest.fixture
-def made(tmp_path, monkeypatch, cloud, clean):
-    """Makes deployments, and destroys all of them at the end."""
-    monkeypatch.setenv("RDEPLOY_HOME", str(tmp_path / "home"))
-    with openstack_rig.deployments(tmp_path / "rig", cloud) as make:
-        yield make
-
-
-@pytest.fixture
 def foreign(cloud, clean):
     """Makes volumes that no deployment has made; they have to be there at the end."""
     with cloud.foreign_volumes() as make:

@@ -18,14 +18,20 @@ PIP = "PIP_COMPILE=0"
 #: has them imported. An earlier DevStack knows no such name and does nothing about it.
 CLIENT_SERVER = "openstack-cli-server"
 
-SOCKET = "/tmp/openstack.sock"
+#: drop_socket user: what that service leaves when it ends, if it is this account's.
+DROP_SOCKET = r"""
+drop_socket() {
+    socket=/tmp/openstack.sock
+    if [ -S $socket ] && [ "$(stat -c %U $socket)" = "$1" ]; then rm -f $socket; fi
+}
+"""
 
 # Nothing uses it after stack.sh. Its unit's file stays: unstack.sh stops it by name.
-_STOP_CLIENT_SERVER = """
+_STOP_CLIENT_SERVER = DROP_SOCKET + """
 if [ -e /etc/systemd/system/devstack@$1.service ]; then
     systemctl disable -q --now devstack@$1.service
 fi
-if [ -S "$2" ] && [ "$(stat -c %U "$2")" = "$3" ]; then rm -f "$2"; fi
+drop_socket "$2"
 """
 
 
@@ -44,4 +50,4 @@ def with_client_server(local_conf: str) -> str:
 
 def stop_client_server(node: Node) -> None:
     """End what was only for stack.sh: it has the memory of a service."""
-    node.shell.script(_STOP_CLIENT_SERVER, CLIENT_SERVER, SOCKET, node.user)
+    node.shell.script(_STOP_CLIENT_SERVER, CLIENT_SERVER, node.user)

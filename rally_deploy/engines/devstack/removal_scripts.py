@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rally_deploy.engines.devstack.faster import DROP_SOCKET
+
 #: Files and folders that DevStack and its packages leave outside of its own folder.
 FILES = (
     "/etc/devstack-version", "/etc/apt/apt.conf.d/80retry", "/etc/sudoers.d/50_stack_sh",
@@ -67,13 +69,13 @@ runuser -u "$1" -- env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 """
 
 #: STOP user all: its services, and with "all" every process of the account.
-STOP = r"""
+STOP = DROP_SOCKET + r"""
 for unit in $(systemctl list-units --all --plain --no-legend 'devstack@*' | awk '{print $1}'); do
     systemctl kill -s KILL "$unit" 2>/dev/null || :
     systemctl stop "$unit" 2>/dev/null || :
 done
 find /etc/systemd/system -maxdepth 2 -name 'devstack@*.service' -delete
-if [ "$(stat -c %U /tmp/openstack.sock 2>/dev/null)" = "$1" ]; then rm -f /tmp/openstack.sock; fi
+drop_socket "$1"
 if [ -n "$2" ] && id "$1" >/dev/null 2>&1; then
     pkill -KILL -u "$1" || :
     for _ in 1 2 3 4 5 6 7 8 9 10; do pgrep -u "$1" >/dev/null || break; sleep 0.2; done
