@@ -136,7 +136,7 @@ class Shell(ABC):
         :param env: variables without secrets; they stand on the command line.
         :param lock: run it under this lock of the server, so that a removal waits for its end
             even when our own process was killed in between.
-        :param user: run it as this user (needs root or ``become``).
+        :param user: run it as this user (needs root or ``become``), in ``/``.
         :param title: what an error calls it, if not by its argument list.
         """
         title = title or shlex.join(argv)
@@ -144,7 +144,9 @@ class Shell(ABC):
         if env:
             words = ["env", *(f"{name}={value}" for name, value in env.items()), *words]
         if user:
-            words = ["runuser", "-u", user, "--", *words]
+            # From a folder that every user may read: root's own, where a login begins, is none,
+            # and Python's editable installs (Nova's in DevStack) look for modules where they are.
+            words = ["env", "-C", "/", "runuser", "-u", user, "--", *words]
         if lock:
             words = self._locked(words, lock)
         data = stdin.encode() if isinstance(stdin, str) else stdin

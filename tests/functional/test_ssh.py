@@ -452,6 +452,14 @@ def test_become_without_password_runs_as_root(
     assert opened(replace(server, become=False)).run(["id", "-un"]).stdout == f"{USER}\n"
 
 
+def test_command_of_another_user_begins_where_that_one_may_look(
+    hosts: list[SshdHost], opened: Callable[[Server], Shell]
+) -> None:
+    shell = opened(hosts[0].server)
+    done = shell.run(["sh", "-c", "id -un; pwd; ls -d ."], user="nobody")
+    assert done.stdout == "nobody\n/\n.\n"
+
+
 def test_become_with_password_keeps_stdin_intact_and_the_password_hidden(
     sudoer: Callable[[str], None], hosts: list[SshdHost], opened: Callable[[Server], Shell]
 ) -> None:

@@ -19,7 +19,7 @@ def test_run_words_with_special_characters_are_quoted_once() -> None:
 def test_run_user_given_runs_as_that_user() -> None:
     shell = ScriptedShell(ROOT)
     shell.run(["id"], user="stack")
-    assert shell.commands == ["runuser -u stack -- id"]
+    assert shell.commands == ["env -C / runuser -u stack -- id"]
 
 
 def test_run_status_not_zero_raises_with_output() -> None:
