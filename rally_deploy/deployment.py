@@ -39,6 +39,9 @@ DEFAULT_WIDTH = 50
 #: The key of a nested deployment's stored config that holds what its outer engine handed on.
 _HANDED = "handed_on"
 
+#: A wait tells what it fails with after this long, and again when that has changed.
+STILL_WAITING_S = 60.0
+
 _step: contextvars.ContextVar[str] = contextvars.ContextVar("step", default="")
 
 
@@ -296,10 +299,11 @@ class Deployment:
     ) -> T:
         """Call ``probe`` until it returns something true; WaitTimeout names ``what`` otherwise.
 
-        :param tolerate: errors of the probe that mean "not yet".
+        :param tolerate: errors of the probe that mean "not yet"; one that stays is told.
         """
         end = time.monotonic() + timeout_s
-        last = ""
+        tell = time.monotonic() + STILL_WAITING_S
+        last = told = ""
         while True:
             self.check_cancelled()
             try:
@@ -308,6 +312,9 @@ class Deployment:
                     return value
             except tolerate as error:
                 last = str(error)
+                if last != told and time.monotonic() >= tell:
+                    self.note(f"still waiting for {what}: {last}")
+                    told, tell = last, time.monotonic() + STILL_WAITING_S
             if time.monotonic() >= end:
                 raise WaitTimeout(f"{what}: not within {timeout_s:g} s", last)
             self._work.cancellation.sleep(interval_s)

@@ -161,6 +161,36 @@ def test_wait_that_times_out_names_what_and_the_last_error(deployment):
     assert "refused" in str(caught.value)
 
 
+def test_wait_that_goes_on_failing_tells_why_and_again_only_what_is_new(
+    deployment, recorder, monkeypatch
+):
+    monkeypatch.setattr("rally_deploy.deployment.STILL_WAITING_S", 0.0)
+    answers = iter(["refused", "refused", "busy", ""])
+
+    def probe():
+        said = next(answers)
+        if said:
+            raise OSError(said)
+        return True
+
+    deployment.wait(probe, 5, "the port", interval_s=0.001, tolerate=(OSError,))
+    assert [e.title for e in recorder.events if e.kind is Kind.NOTE] == [
+        "still waiting for the port: refused", "still waiting for the port: busy"]
+
+
+def test_wait_that_is_short_tells_nothing_of_its_failures(deployment, recorder):
+    answers = iter([OSError("refused"), None])
+
+    def probe():
+        said = next(answers)
+        if said:
+            raise said
+        return True
+
+    deployment.wait(probe, 5, "the port", interval_s=0.001, tolerate=(OSError,))
+    assert [e.title for e in recorder.events if e.kind is Kind.NOTE] == []
+
+
 def test_secret_is_made_once_shared_with_children_and_masked(deployment, recorder, config):
     first = deployment.secret("password")
     assert deployment.secret("password") == first
