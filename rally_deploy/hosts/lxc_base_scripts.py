@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rally_deploy.hosts.lxc_scripts import REMOVE_TREE
 
-# One base at a time on a host. The lock is on LXC's own folder: it leaves no file.
-_IMAGE_LOCK = 'mkdir -p "$path"; exec 8<"$path"'
+#: One base at a time on a host. The lock is on LXC's own folder: it leaves no file.
+IMAGE_LOCK = 'mkdir -p "$path"; exec 8<"$path"'
 
 #: BUILD name template facts packages sources settings mirror security-mirror template-arguments
 BUILD = f"""
@@ -13,7 +13,7 @@ BUILD = f"""
 umask 022
 name=$1 template=$2 facts=$3 packages=$4 sources=$5 settings=$6 mirror=$7 security=$8; shift 8
 dir=$path/$name cache=/var/lib/rdeploy/build-$name
-{_IMAGE_LOCK}
+{IMAGE_LOCK}
 flock 8
 if [ -e "$dir/rdeploy-image.json" ]; then return 0; fi
 remove_container "$name"
@@ -84,7 +84,7 @@ mv "$dir/.facts" "$dir/rdeploy-image.json"
 END_BUILD = f"""
 command -v lxc-config >/dev/null || return 0
 {REMOVE_TREE}
-{_IMAGE_LOCK}
+{IMAGE_LOCK}
 # Held: another deployment makes this very base now, and it is that one's to clear away.
 flock -n 8 || return 0
 remove_tree "/var/lib/rdeploy/build-$1"
@@ -107,7 +107,7 @@ done
 REMOVE_IMAGE = f"""
 command -v lxc-config >/dev/null || return 0
 {REMOVE_TREE}
-{_IMAGE_LOCK}
+{IMAGE_LOCK}
 [ -e "$path/$1" ] || return 0
 # No clone can begin between the look and the end.
 flock 8; exec 6<"$path/$1"; flock 6
