@@ -51,11 +51,11 @@ if grep -q '^lxc.rootfs.path *= *btrfs:' "$dir/config"; then
 else
     cp -a --reflink=auto "$path/$base/rootfs" "$root"
 fi
-# What is started at boot. A timer is no service: logs are to be rotated.
+# What is started at boot, and other names of units, for which systemctl takes a unit for enabled.
+# A timer is no service: logs are to be rotated.
 started() {{
-    (cd "$root/etc" && find . -type l '(' -path './systemd/system/*.wants/*' -o \\
-        -path './systemd/system/*.requires/*' -o -path './rc?.d/*' ')' \\
-        ! -path '*/timers.target.wants/*' | sort)
+    (cd "$root/etc" && find . -type l '(' -path './systemd/system/*' -o -path './rc?.d/*' ')' \\
+        ! -lname /dev/null ! -path '*/timers.target.wants/*' | sort)
 }}
 started >"$dir/started"
 export root install

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from rally_deploy.config import normalize
+from rally_deploy.engines.distro import DistroEngine
 from rally_deploy.hosts import lxc_base, lxc_stocked
+from rally_deploy.hosts.beforehand import Beforehand
 from rally_deploy.testing.contract import open_deployment
 from rally_deploy.testing.fakes import plugin_path
 from tests.functional import lxc_rig
@@ -140,6 +143,28 @@ def test_second_create_has_the_packages_and_nothing_of_them_runs(made, recorder,
     # Compiled for all users.
     assert set(ask(first, "ls /usr/lib/python3/dist-packages/__pycache__ | grep -c '^six'")) == {
         "1"}
+
+
+def test_whole_cloud_in_the_base_nothing_of_it_runs_at_boot(made):
+    """All of OpenStack is there, and of its packages only the system's own bus is started."""
+    told = Beforehand("DistroEngine", DistroEngine.packages_beforehand(
+        normalize({}, DistroEngine.CONFIG_SCHEMA))).names("debian 12")
+    plain, whole = made(engine_packages=False), made(told)
+    assert {row.facts["base"] for row in whole.part("provider").ledger.alive("lxc_container")} == {
+        lxc_rig.make_stocked_base(DistroEngine)}
+    here, there = (set(ask(d, STARTED)[0].split()) for d in (plain, whole))
+    assert there - here == {"dbus.service", "dbus.socket", "systemd-logind.service"}
+    assert set(ask(whole, "systemctl is-system-running --wait")) == {"running"}
+    # So that the engine enables those that it starts.
+    units = "mariadb rabbitmq-server memcached keystone nova-api nova-compute libvirtd open-iscsi"
+    assert set(ask(whole, f"systemctl is-enabled {units} || :")) == {
+        "\n".join(["disabled"] * len(units.split()))}
+    secrets = ("/var/lib/rabbitmq/.erlang.cookie", "/etc/iscsi/initiatorname.iscsi")
+    for path in secrets:
+        assert len(set(ask(whole, f"cat {path}"))) == 2
+    assert set(ask(whole, f"stat -c '%U %G %a' {' '.join(secrets)}")) == {
+        "rabbitmq rabbitmq 400\nroot root 600"}
+    assert set(ask(whole, "cmp /etc/machine-id /var/lib/dbus/machine-id && echo same")) == {"same"}
 
 
 def test_it_is_listed_with_what_it_is_for_and_removed_by_its_name(made, rdeploy, plain):
