@@ -138,7 +138,8 @@ def end_build(shell: Shell, job: str, name: str) -> None:
     """End the making of a base and remove the half; a complete one, or another's, stays."""
     detached.end(shell, job)
     detached.forget(shell, job)
-    shell.script(END_BUILD, name, timeout_s=300)
+    # It may have to wait for the making of another base.
+    shell.script(END_BUILD, name, timeout_s=3600)
 
 
 def list_images(shell: Shell) -> list[ImageOnHost]:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from rally_deploy.errors import HostError
 from rally_deploy.hosts.lxc_anew import TAKE_OUT
 from rally_deploy.hosts.lxc_base import BaseImage, today
-from rally_deploy.hosts.lxc_base_scripts import IMAGE_LOCK
+from rally_deploy.hosts.lxc_base_scripts import COMPLETE, HOLD, IMAGE_LOCK
 from rally_deploy.hosts.lxc_scripts import REMOVE_TREE
 from rally_deploy.hosts.packages import INSTALL_IN_ROOT
 from rally_deploy.ssh import detached
@@ -35,8 +35,7 @@ umask 022
 name=$1 base=$2 facts=$3 least=$4 install=$5; shift 5
 dir=$path/$name root=$path/$name/rootfs
 {IMAGE_LOCK}
-flock 8
-if [ -e "$dir/rdeploy-image.json" ]; then return 0; fi
+{HOLD}
 remove_container "$name"
 if [ ! -e "$path/$base/rdeploy-image.json" ]; then echo "$base is not there" >&2; return 1; fi
 free=$(df -Pm "$path" | awk 'NR == 2 {{print $4}}')
@@ -77,10 +76,7 @@ started | comm -13 "$dir/started" - | (cd "$root/etc" && xargs -r -d '\\n' rm -f
 rm -rf "$dir/started" "$root"/var/cache/apt/archives/*.deb
 rmdir "$root/var/lib/rdeploy" 2>/dev/null || :
 {TAKE_OUT}
-sync -f "$root"
-echo "$facts" >"$dir/.facts"
-mv "$dir/.facts" "$dir/rdeploy-image.json"
-"""
+{COMPLETE}"""
 
 # Nothing is said of a system without apt-get: nobody knows its packages' names.
 _RELEASE = """

@@ -1,5 +1,7 @@
 """Base containers with what the engine will install, on real LXC: made once, and nothing runs."""
 
+import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -239,6 +241,26 @@ def test_on_btrfs_it_is_a_snapshot_and_goes_with_its_name(
 
 def rig_shell(deployment, host):
     return deployment.ssh(host.server)
+
+
+@pytest.mark.parametrize(("making", "stays"), [("rd-base-other", False), (None, True)])
+def test_half_is_removed_once_the_making_of_another_is_over(plain, tmp_path, making, stays):
+    """Whoever waited has the lock as soon as the maker of a half is ended."""
+    name = "rd-base-000000000001"
+    half, held = LXC / name, tmp_path / "held"
+    (half / "rootfs").mkdir(parents=True)
+    holder = subprocess.Popen(["sh", "-ec", f"""
+        exec 8<{LXC}; flock 8
+        echo {making or name} >/run/lock/rd-base.making; echo >{held}; sleep 2
+    """])
+    try:
+        until(held.exists, "the lock")
+        lxc_base.end_build(lxc_rig.local_shell(), "rdt-half", name)
+        assert half.exists() is stays
+        assert (holder.poll() is None) is stays
+    finally:
+        holder.wait()
+        shutil.rmtree(half, ignore_errors=True)
 
 
 # The real rdeploy, killed
