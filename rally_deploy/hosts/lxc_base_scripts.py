@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rally_deploy.hosts.lxc_anew import TAKE_OUT
 from rally_deploy.hosts.lxc_scripts import REMOVE_TREE
 
 #: One base at a time on a host. The lock is on LXC's own folder: it leaves no file.
@@ -77,8 +78,8 @@ rm -f "$root/usr/sbin/policy-rc.d"
 if [ -e /etc/ssl/certs/ca-certificates.crt ] && [ -d "$root/etc/ssl/certs" ]; then
     cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
 fi
-rm -rf "$root"/etc/ssh/ssh_host_*key* "$root"/var/cache/apt/archives/*.deb
-: >"$root/etc/machine-id"
+rm -f "$root"/var/cache/apt/archives/*.deb
+{TAKE_OUT}
 # Nobody has a password: it is keys, or nothing.
 sed -i -E 's/^(root|ubuntu|debian):[^:]*:/\\1:*:/' "$root/etc/shadow"
 mkdir -p "$root/etc/ssh/sshd_config.d"

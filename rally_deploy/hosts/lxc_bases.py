@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from rally_deploy.errors import Cancelled, RallyDeployError
@@ -79,15 +78,17 @@ class Bases:
         told = self._beforehand
         if told is None or not any(told.packages.values()):
             return ""
-        names = told.names(lxc_stocked.release_of(shell, plain.name))
-        image = lxc_stocked.StockedImage(plain, told.engine, tuple(names))
+        release = lxc_stocked.release_of(shell, plain.name)
+        names = told.names(release) if release else []
         if not names:
             return ""
+        image = lxc_stocked.StockedImage(plain, told.engine, tuple(names))
         if lxc_base.has_image(shell, image.name):
             return image.name
         if begun:
             return ""
-        key = f"stock-{number}"
+        # Another version of an engine may tell other packages: that is another base, too.
+        key = f"stock-{number}-{image.name.rpartition('-')[2]}"
         try:
             with self._deployment.step(
                 f"keep the packages of {told.engine} in a base container, once", host
@@ -113,6 +114,11 @@ class Bases:
         ledger = self._deployment.ledger
         for row in ledger.alive(IMAGE):
             if row.key == key:
-                # What cannot be removed now is removed by the destroy.
-                with suppress(RallyDeployError):
+                try:
                     ledger.release(row, self._owner.delete)
+                except Cancelled:
+                    raise
+                except RallyDeployError as error:
+                    self._deployment.note(
+                        f"{row.facts['base']} is left for the destroy to remove: {error}",
+                        row.host, warning=True)

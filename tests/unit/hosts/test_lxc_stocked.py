@@ -108,7 +108,7 @@ def test_none_is_made_where_it_is_switched_off_or_nothing_is_told(made, hosts, k
 
 def test_system_whose_packages_nobody_knows_gets_none_without_a_word(made, hosts, recorder):
     hosts.release = ""
-    made(beforehand=()).deploy()
+    made().deploy()
     assert hosts.images == {}
     assert warnings(recorder) == []
 
@@ -125,6 +125,18 @@ def test_one_that_cannot_be_made_is_a_warning_with_the_reason_and_its_half_goes(
     assert all("Unable to fetch some archives" in text for text in told)
     assert [n for things in hosts.things.values() for n in things if "base" in n] == []
     assert deployment.part("provider").ledger.alive("lxc_image") == []
+
+
+def test_half_that_cannot_be_removed_now_is_removed_by_the_destroy(made, hosts, recorder):
+    hosts.stock_fails = "no space"
+    hosts.refused["end_build"] = 1, "mounted"
+    deployment = made()
+    deployment.deploy()
+    assert bases_of(hosts) == hosts.plain
+    assert sum("is left for the destroy to remove" in text for text in warnings(recorder)) == 2
+    hosts.refused.clear()
+    deployment.destroy()
+    assert hosts.things == {"one": set(), "two": set()}
 
 
 def test_cancelled_in_its_making_is_cancelled_and_destroy_removes_the_half(
