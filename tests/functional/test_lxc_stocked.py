@@ -149,11 +149,12 @@ def test_second_create_has_the_packages_and_nothing_of_them_runs(made, recorder,
 
 def test_whole_cloud_in_the_base_nothing_of_it_runs_at_boot(made):
     """All of OpenStack is there, and of its packages only the system's own bus is started."""
+    base = lxc_rig.make_stocked_base(DistroEngine)
     told = Beforehand("DistroEngine", DistroEngine.packages_beforehand(
         normalize({}, DistroEngine.CONFIG_SCHEMA))).names("debian 12")
     plain, whole = made(engine_packages=False), made(told)
-    assert {row.facts["base"] for row in whole.part("provider").ledger.alive("lxc_container")} == {
-        lxc_rig.make_stocked_base(DistroEngine)}
+    rows = whole.part("provider").ledger.alive("lxc_container")
+    assert {row.facts["base"] for row in rows} == {base}
     here, there = (set(ask(d, STARTED)[0].split()) for d in (plain, whole))
     assert there - here == {"dbus.service", "dbus.socket", "systemd-logind.service"}
     assert set(ask(whole, "systemctl is-system-running --wait")) == {"running"}
