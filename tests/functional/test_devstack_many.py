@@ -116,6 +116,23 @@ def test_controller_and_clones_on_two_machines_with_a_tunnel(rdeploy, sshd, git_
         assert [thing for machine in machines for thing in machine.left_over()] == []
 
 
+def test_computes_trust_a_controller_behind_tls_proxy(rdeploy, git_base, tmp_path):
+    tree = config(git_base, empty_image(tmp_path), HERE, HERE)
+    tree["controller"]["local_conf"]["ENABLED_SERVICES+"] += ",tls-proxy"
+    # Nothing of the controller is named here: all that a compute needs of it is handed on.
+    tree["nodes"][0]["engine"]["local_conf"] = {
+        key: LOCALRC[key] for key in (
+            "VIRT_DRIVER", "SERVICE_TIMEOUT", "WORKER_TIMEOUT", "NOVA_SERVICE_REPORT_INTERVAL",
+            "ENABLE_KSM", "ENABLE_KSMTUNED",
+        )
+    }
+    with destroyed(rdeploy):
+        rdeploy("create", "--name", "many", "--file", rdeploy.config("many", tree), timeout=4000)
+        services = rdeploy.json("show", "many")["credentials"]["services"]
+        assert {url.split(":")[0] for url in services.values()} == {"https"}
+        every_compute_takes_a_server(rdeploy)
+
+
 def test_sample_of_64_computes(rdeploy, git_base, tmp_path):
     tree = load(SAMPLES / "multihost-64-computes.json").data
     computes = tree["nodes"][0]
