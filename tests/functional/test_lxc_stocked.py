@@ -14,7 +14,7 @@ from rally_deploy.hosts.beforehand import Beforehand
 from rally_deploy.testing.contract import open_deployment
 from rally_deploy.testing.fakes import plugin_path
 from tests.functional import lxc_rig
-from tests.functional.conftest import ONE_CONTAINER, need
+from tests.functional.conftest import ONE_CONTAINER, need, spread
 from tests.functional.hardware_nodes import hardware_nodes, way_out
 from tests.functional.sshd_hosts import sh, until
 from tests.functional.test_hardware_nodes import ON_BTRFS
@@ -275,15 +275,39 @@ def halves_of(names):
     return [str(p) for p in LXC.glob(f"{name}*")] + mounts + running
 
 
-def test_killed_in_its_making_it_is_made_on_until_a_destroy_removes_the_half(
-    rdeploy, tmp_path, no_base
-):
+@pytest.fixture
+def small(rdeploy, tmp_path):
+    """A config whose engine tells some packages, for processes of its own."""
     folder = plugin_path(tmp_path / "plugins")
     rdeploy.env["PYTHONPATH"] = f"{folder}:{Path(__file__).parents[2]}"
-    file = rdeploy.config("small", {
-        "type": "FakeEngine", "world": str(tmp_path / "world"), "beforehand": list(PACKAGES),
+    return lambda names: rdeploy.config("small", {
+        "type": "FakeEngine", "world": str(tmp_path / "world"), "beforehand": list(names),
         "provider": ONE_CONTAINER,
     })
+
+
+def test_create_killed_at_many_points_of_its_first_run_destroy_leaves_no_half(
+    rdeploy, small, removed
+):
+    names = ("python3-six",)
+    file = small(names)
+    removed(names)
+    points = rdeploy.points_of(file)
+    for point in spread(points, 6):
+        removed(names)
+        name = f"killed-{point}"
+        assert rdeploy.killed(point, "create", "--name", name, "--file", file), point
+        rdeploy("destroy", name, "--yes")
+        complete = (LXC / image_of(names).name / "rdeploy-image.json").exists()
+        assert complete or halves_of(names) == [], f"killed at {point} of {points}"
+    # The marks of jobs that were ended go by themselves.
+    until(lambda: rdeploy.left_over() == [], "nothing left", timeout_s=60)
+
+
+def test_killed_in_its_making_it_is_made_on_until_a_destroy_removes_the_half(
+    rdeploy, small, no_base
+):
+    file = small(PACKAGES)
     process = rdeploy.start("create", "--name", "half", "--file", file)
     half = LXC / image_of(PACKAGES).name
     try:
