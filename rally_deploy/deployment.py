@@ -115,6 +115,10 @@ class Deployment:
     def engine(self) -> Any:
         return self._work.registry.engine(configs.plugin_name(self.config))(self)
 
+    def engine_class(self, block: Mapping[str, Any]) -> Any:
+        """The class of the engine of a nested block, of which there may be no deployment yet."""
+        return self._work.registry.engine(configs.plugin_name(block))
+
     def child(
         self, name: str, config: Mapping[str, Any], handed: Mapping[str, str] | None = None,
         servers: Sequence[Server] | None = None,

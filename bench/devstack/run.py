@@ -1,9 +1,10 @@
 """A DevStack node: ``rdeploy create`` beside stack.sh run by hand in the same kind of container.
 
 ``python -m bench.devstack.run [ROUNDS]`` as root, with RDEPLOY_DEVSTACK_REPOS. Both begin with a
-clone of the same base container and the same local.conf, and end with a stacked node; ours also
-proves it. By hand that is: the container, the packages and the account, what a container needs,
-the clone, and stack.sh. The sides take turns, and the best of each counts.
+clone of the same base container, which has what DevstackEngine tells beforehand, and the same
+local.conf, and end with a stacked node; ours also proves it. By hand that is: the container, the
+packages and the account, what a container needs, the clone, and stack.sh. The sides take turns,
+and the best of each counts.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from rally_deploy.engines.devstack import DevstackEngine
 from tests.functional import devstack_repos, lxc_rig
 from tests.functional.test_devstack_real import config, empty_image
 
@@ -95,7 +97,7 @@ ip link del {BRIDGE} 2>/dev/null
 
 def by_hand(git_base: str, localrc: dict[str, object]) -> float:
     """Seconds from nothing to the end of stack.sh."""
-    base = lxc_rig.make_base()
+    base = lxc_rig.make_stocked_base(DevstackEngine)
     lines = ["[[local|localrc]]", f"GIT_BASE={git_base}", "LOGFILE=$DEST/logs/stack.sh.log",
              f"HOST_IP={NET}.2", "RECLONE=yes", "SYSLOG=False", "LOG_COLOR=False"]
     lines += [f"{what}_PASSWORD=benchmark{what.lower()}"
@@ -144,6 +146,7 @@ def main() -> int:
         print("RDEPLOY_DEVSTACK_REPOS names no folder with bare repositories", file=sys.stderr)
         return 2
     ours, bare = [], []
+    lxc_rig.make_stocked_base(DevstackEngine)
     with devstack_repos.Served(devstack_repos.mirror()) as git_base:
         print(f"DevStack {devstack_repos.BRANCH} {devstack_repos.commit()}", flush=True)
         for turn in range(2 * rounds):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from rally_deploy.config import normalize
+from rally_deploy.hosts import beforehand
 from rally_deploy.ledger import ResourceOwner, undo_all
 from rally_deploy.model import Resource, Server, State
 
@@ -34,6 +35,18 @@ class DeployEngine(ResourceOwner):
             "users": [...], "services": {type: url}}``; Rally's
             ``{"openstack": [{"admin", "users"}]}`` is taken too.
         """
+
+    @classmethod
+    def packages_beforehand(cls, config: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+        """The packages that it will install on its servers, as far as it can say.
+
+        A hint: a provider may make servers that have them already. Nothing may depend on it.
+
+        :param config: its block, normalized.
+        :returns: names by ID and VERSION_ID of /etc/os-release (``"debian 12"``); those of the key
+            ``""`` are for every release. Names that the mirror does not have are left out.
+        """
+        return {}
 
     # What outer engines (MultihostEngine, LxcEngine) ask; each has an answer that does no harm.
 
@@ -83,7 +96,8 @@ class DeployEngine(ResourceOwner):
     def create_servers(self, key: str = "provider") -> list[Server]:
         """The servers of the provider in this block, recorded for ``show`` and ``ssh``."""
         provider = self.deployment.provider(self.config[key])
-        servers: list[Server] = provider.provide()
+        told = beforehand.ask(self.deployment, type(self), self.config)
+        servers: list[Server] = provider.provide(beforehand=told)
         self.deployment.record_servers(servers)
         self.deployment.move(State.DEPLOYING)
         return servers

@@ -91,13 +91,17 @@ rm -rf "$folder"
 mkdir -p "$folder/work/debs" "$folder/work/root"
 cd "$folder/work/debs"
 trap 'rm -rf "$folder/work"' EXIT
-kernels=$(apt-cache depends "$kernel_package" |
-    awk '$1 == "Depends:" && $2 ~ /^linux-(image|modules)-[0-9]/ {print $2}')
-more=$(apt-cache depends $kernels |
-    awk '$1 == "Depends:" && $2 ~ /^linux-modules-[0-9]/ {print $2}')
-apt-get -q -o Acquire::Retries=3 download $(printf '%s\n' $kernels $more | sort -u) \
-    busybox dropbear-bin $(apt-cache depends dropbear-bin |
-        awk '$1 == "Depends:" && $2 ~ /^libtom/ {print $2}') cpio
+fetch() {
+    kernels=$(apt-cache depends "$kernel_package" |
+        awk '$1 == "Depends:" && $2 ~ /^linux-(image|modules)-[0-9]/ {print $2}')
+    more=$(apt-cache depends $kernels |
+        awk '$1 == "Depends:" && $2 ~ /^linux-modules-[0-9]/ {print $2}')
+    apt-get -q -o Acquire::Retries=3 download $(printf '%s\n' $kernels $more | sort -u) \
+        busybox dropbear-bin $(apt-cache depends dropbear-bin |
+            awk '$1 == "Depends:" && $2 ~ /^libtom/ {print $2}') cpio
+}
+# The lists may be as old as the base container that the server is a clone of.
+if ! fetch; then apt-get -q update; fetch; fi
 cd ..
 for deb in debs/*.deb; do dpkg-deb -x "$deb" root; done
 tree=$PWD/tree

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 from rally_deploy.errors import CommandFailed, HostError, ResourceConflict
@@ -97,13 +98,20 @@ def build(shell: Shell, job: str, image: BaseImage) -> None:
 def build_arguments(image: BaseImage, sources: HostSources) -> list[str]:
     """The arguments of the script that makes a base."""
     apt = sources.lines_for(image.distribution, image.release)
-    facts = {**asdict(image), "packages": [*BASE_PACKAGES, *image.packages]}
+    facts = {
+        **asdict(image), "packages": [*BASE_PACKAGES, *image.packages], "made": today(),
+    }
     return [
         image.name, image.distribution, json.dumps(facts, default=list),
         " ".join([*BASE_PACKAGES, *image.packages]), "\n".join(apt), "\n".join(sources.settings),
         sources.mirror(image.distribution), sources.security_mirror(image.distribution),
         *image.template_arguments(),
     ]
+
+
+def today() -> str:
+    """The day that a base is made on: so new are its packages."""
+    return datetime.now(timezone.utc).date().isoformat()
 
 
 def has_image(shell: Shell, name: str) -> bool:
@@ -130,7 +138,8 @@ def end_build(shell: Shell, job: str, name: str) -> None:
     """End the making of a base and remove the half; a complete one, or another's, stays."""
     detached.end(shell, job)
     detached.forget(shell, job)
-    shell.script(END_BUILD, name, timeout_s=300)
+    # It may have to wait for the making of another base.
+    shell.script(END_BUILD, name, timeout_s=3600)
 
 
 def list_images(shell: Shell) -> list[ImageOnHost]:

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from rally_deploy.hosts.lxc_anew import TAKE_OUT
 from rally_deploy.hosts.lxc_scripts import REMOVE_TREE
 
-# One base at a time on a host. The lock is on LXC's own folder: it leaves no file.
-_IMAGE_LOCK = 'mkdir -p "$path"; exec 8<"$path"'
+#: One base at a time on a host. The lock is on LXC's own folder: it leaves no file.
+IMAGE_LOCK = 'mkdir -p "$path"; exec 8<"$path"'
+
+_MAKING = "/run/lock/rd-base.making"
+#: Take it to make ``$name``, if that is not there; the file tells which one its holder makes.
+HOLD = f"""
+flock 8
+if [ -e "$dir/rdeploy-image.json" ]; then return 0; fi
+echo "$name" >{_MAKING}
+"""
+COMPLETE = f"""
+sync -f "$dir/rootfs"
+echo "$facts" >"$dir/.facts"
+mv "$dir/.facts" "$dir/rdeploy-image.json"
+rm -f {_MAKING}
+"""
 
 #: BUILD name template facts packages sources settings mirror security-mirror template-arguments
 BUILD = f"""
@@ -13,9 +28,8 @@ BUILD = f"""
 umask 022
 name=$1 template=$2 facts=$3 packages=$4 sources=$5 settings=$6 mirror=$7 security=$8; shift 8
 dir=$path/$name cache=/var/lib/rdeploy/build-$name
-{_IMAGE_LOCK}
-flock 8
-if [ -e "$dir/rdeploy-image.json" ]; then return 0; fi
+{IMAGE_LOCK}
+{HOLD}
 remove_container "$name"
 remove_tree "$cache"
 mkdir -p "$cache"
@@ -64,8 +78,8 @@ rm -f "$root/usr/sbin/policy-rc.d"
 if [ -e /etc/ssl/certs/ca-certificates.crt ] && [ -d "$root/etc/ssl/certs" ]; then
     cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
 fi
-rm -rf "$root"/etc/ssh/ssh_host_*key* "$root"/var/cache/apt/archives/*.deb
-: >"$root/etc/machine-id"
+rm -f "$root"/var/cache/apt/archives/*.deb
+{TAKE_OUT}
 # Nobody has a password: it is keys, or nothing.
 sed -i -E 's/^(root|ubuntu|debian):[^:]*:/\\1:*:/' "$root/etc/shadow"
 mkdir -p "$root/etc/ssh/sshd_config.d"
@@ -76,19 +90,21 @@ for unit in apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer \\
         systemd-networkd-wait-online.service; do
     ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
-sync -f "$root"
-echo "$facts" >"$dir/.facts"
-mv "$dir/.facts" "$dir/rdeploy-image.json"
-"""
+{COMPLETE}"""
 
 END_BUILD = f"""
 command -v lxc-config >/dev/null || return 0
 {REMOVE_TREE}
-{_IMAGE_LOCK}
-# Held: another deployment makes this very base now, and it is that one's to clear away.
-flock -n 8 || return 0
+{IMAGE_LOCK}
+if ! flock -n 8; then
+    [ -e "$path/$1" ] || [ -e "/var/lib/rdeploy/build-$1" ] || return 0
+    # Another deployment makes this very base now, and it is that one's to clear away.
+    if [ "$(cat {_MAKING} 2>/dev/null)" = "$1" ]; then return 0; fi
+    flock -w 3000 8
+fi
 remove_tree "/var/lib/rdeploy/build-$1"
 if [ ! -e "$path/$1/rdeploy-image.json" ]; then remove_container "$1"; fi
+rm -f {_MAKING}
 """
 
 LIST_IMAGES = """
@@ -107,7 +123,7 @@ done
 REMOVE_IMAGE = f"""
 command -v lxc-config >/dev/null || return 0
 {REMOVE_TREE}
-{_IMAGE_LOCK}
+{IMAGE_LOCK}
 [ -e "$path/$1" ] || return 0
 # No clone can begin between the look and the end.
 flock 8; exec 6<"$path/$1"; flock 6

@@ -18,6 +18,8 @@ from rally_deploy.hosts.addresses import (
     interface_name,
     prefix_for,
 )
+from rally_deploy.hosts.beforehand import Beforehand
+from rally_deploy.hosts.lxc_bases import IMAGE, Bases
 from rally_deploy.hosts.lxc_place import (
     Attachment,
     Place,
@@ -43,12 +45,17 @@ class Containers:
     """What a provider or an engine does with containers; all of it is in that one's ledger.
 
     :param config: the owner's block, normalized; its keys are those of ``lxc_schema.KEYS``.
+    :param beforehand: what will be installed in them, if that was told.
     """
 
-    def __init__(self, owner: ResourceOwner, config: Mapping[str, Any]) -> None:
+    def __init__(
+        self, owner: ResourceOwner, config: Mapping[str, Any],
+        beforehand: Beforehand | None = None,
+    ) -> None:
         self._owner = owner
         self._config = config
         self._deployment: Deployment = owner.deployment
+        self._bases = Bases(owner, config, beforehand)
         self._tunnels = Tunnels(owner, config)
 
     # Hosts: packages, base container, network
@@ -63,40 +70,11 @@ class Containers:
         return places
 
     def _prepare(self, place: Place, hosts: int) -> Place:
-        base = self._base(place.number, place.host)
+        begun = any(
+            host_of(row).identity == place.host.identity
+            for kind in (CONTAINER, CLONE) for row in self._deployment.ledger.alive(kind))
+        base = self._bases.make_sure(place.number, place.host, begun)
         return replace(place, base=base, attachment=self._attach(place.number, place.host, hosts))
-
-    def _base(self, number: int, host: Server) -> str:
-        shell = self.shell(host)
-        with self._deployment.step("prepare for containers", host):
-            found = lxc.look_at(shell)
-            if found.missing:
-                lxc.install_packages(shell, found.missing)
-                self._deployment.note(
-                    f"installed {', '.join(found.missing)}: they stay after the end", host
-                )
-                found = lxc.look_at(shell)
-            lxc.check_version(shell, found.lxc_version)
-            image = lxc_base.resolve_image(self._image, found.distribution, found.release)
-            made = lxc_base.has_image(shell, image.name)
-        if not made:
-            with self._deployment.step(f"make the base container ({image.label}), once", host):
-                row = self._owner.create(
-                    "lxc_image", f"image-{number}", on=host, facts={"base": image.name},
-                    make=lambda row: lxc_base.build(shell, row.name, image), adopt=True,
-                )
-                # It is the host's from now on, and not this deployment's.
-                self._deployment.ledger.release(row, self.delete)
-        return image.name
-
-    @property
-    def _image(self) -> lxc_base.BaseImage:
-        """The base container that the config asks for."""
-        config = self._config
-        return lxc_base.BaseImage(
-            config.get("distribution", ""), config.get("release", ""), config.get("arch", ""),
-            tuple(config["packages"]), tuple(config["template_options"]),
-        )
 
     def _attach(self, number: int, host: Server, hosts: int) -> Attachment:
         shell, per_host = self.shell(host), self._config["containers_per_host"]
@@ -243,7 +221,7 @@ class Containers:
         shell, facts = self.shell(host_of(resource)), resource.facts
         if resource.kind in (CONTAINER, CLONE):
             lxc.delete(shell, resource.name, facts["bridge"], facts["address"])
-        elif resource.kind == "lxc_image":
+        elif resource.kind == IMAGE:
             lxc_base.end_build(shell, resource.name, facts["base"])
         elif resource.kind == "lxc_network":
             network.delete_network(shell, resource.name, facts["bridge"])

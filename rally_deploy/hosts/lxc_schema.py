@@ -27,6 +27,11 @@ KEYS: Mapping[str, Any] = {
         "type": "array", "items": {"type": "string"}, "default": [],
         "description": "packages in the base container, beside those always there",
     },
+    "engine_packages": {
+        "type": "boolean", "default": True,
+        "description": "keep what the engine will install in a base container of its own, so "
+                       "that the next create is quick",
+    },
     "template_options": {
         "type": "array", "items": {"type": "string"}, "default": [],
         "description": "further options of the template, as on its command line",

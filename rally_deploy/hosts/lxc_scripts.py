@@ -6,6 +6,8 @@ leaves no half of it running against a later removal: all of them take the thing
 
 from __future__ import annotations
 
+from rally_deploy.hosts.lxc_anew import MAKE_ANEW
+
 #: ``remove_tree FOLDER`` and ``remove_container NAME``; ``$path`` is LXC's own folder.
 # What is mounted below a directory goes first, the deepest at first.
 REMOVE_TREE = """
@@ -151,6 +153,8 @@ tr -d - </proc/sys/kernel/random/uuid >"$files/etc/machine-id"
 for type in ed25519 ecdsa; do
     ssh-keygen -q -t $type -N '' -C "root@$hostname" -f "$files/etc/ssh/ssh_host_${{type}}_key"
 done
+of=$path/$base/rootfs
+{MAKE_ANEW}
 echo "$key" >"$files/root/.ssh/authorized_keys"
 chmod 600 "$files/root/.ssh/authorized_keys"
 cat >"$dir/first-start.sh" <<'END'

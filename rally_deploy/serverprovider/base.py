@@ -13,6 +13,7 @@ from rally_deploy.model import Resource, Server
 
 if TYPE_CHECKING:
     from rally_deploy.deployment import Deployment
+    from rally_deploy.hosts.beforehand import Beforehand
     from rally_deploy.hosts.tagged import Tagged
 
 
@@ -22,6 +23,10 @@ class ServerProvider(ResourceOwner):
     Whoever wants servers asks :meth:`provide`. The key ``dns`` is added to every subclass's
     schema and dealt with here.
     """
+
+    #: What will be installed on the servers, if whoever wants them has told: servers that have it
+    #: already spare the time. Most providers have no use for it.
+    beforehand: Beforehand | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -41,8 +46,11 @@ class ServerProvider(ResourceOwner):
     ) -> list[Server]:
         """Servers that answer; None means what the config says. A second call makes no more."""
 
-    def provide(self, amount: int | None = None) -> list[Server]:
+    def provide(
+        self, amount: int | None = None, beforehand: Beforehand | None = None
+    ) -> list[Server]:
         """The servers, with their names in DNS if the block has ``dns``."""
+        self.beforehand = beforehand
         names = self._names()
         if names is None:
             return self.create_servers(amount=amount)

@@ -25,7 +25,8 @@ class LxcProvider(ServerProvider):
         self, image_uuid: str | None = None, type_id: str | None = None, amount: int | None = None
     ) -> list[Server]:
         """Containers that answer over SSH; ``amount`` of them over all hosts, if it is given."""
-        deployment, containers = self.deployment, Containers(self, self.config)
+        deployment = self.deployment
+        containers = Containers(self, self.config, self.beforehand)
         hosts = deployment.provider(self.config["host_provider"], "host_provider").provide()
         places = containers.prepare(hosts)
         wanted = [

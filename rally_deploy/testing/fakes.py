@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,10 @@ class FakeEngine(_InWorld, DeployEngine):
                 "type": "array", "items": {"type": "string"}, "default": [],
                 "description": "an argument list that is run on each server",
             },
+            "beforehand": {
+                "type": "array", "items": {"type": "string"}, "default": [],
+                "description": "packages that it says it will install, on whatever release",
+            },
             **_WORLD_KEYS,
         },
         "examples": [
@@ -99,6 +103,10 @@ class FakeEngine(_InWorld, DeployEngine):
             }
         ],
     }
+
+    @classmethod
+    def packages_beforehand(cls, config: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+        return {"": config["beforehand"]}
 
     def deploy(self) -> dict[str, Any]:
         servers = self.create_servers()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from rally_deploy.config import normalize
 from rally_deploy.engines.base import DeployEngine
-from rally_deploy.hosts import lxc_base
+from rally_deploy.hosts import lxc_base, lxc_stocked
+from rally_deploy.hosts.beforehand import Beforehand
 from rally_deploy.model import Server
 from rally_deploy.serverprovider.base import ServerProvider
 from rally_deploy.serverprovider.lxc import LxcProvider
@@ -88,4 +90,20 @@ def make_base():
     image = lxc_base.BaseImage("debian", "bookworm")
     if not lxc_base.has_image(shell, image.name):
         lxc_base.build(shell, "rdt-base", image)
+    return image.name
+
+
+def make_stocked_base(engine, **keys):
+    """That with what this engine will install, made on this machine if it is not there yet.
+
+    Machines of ``hardware_nodes`` have the bases that are here when they begin.
+    """
+    shell, plain = local_shell(), make_base()
+    told = Beforehand(
+        engine.__name__, engine.packages_beforehand(normalize(keys, engine.CONFIG_SCHEMA)))
+    image = lxc_stocked.StockedImage(
+        lxc_base.BaseImage("debian", "bookworm"), told.engine,
+        tuple(told.names(lxc_stocked.release_of(shell, plain))))
+    if not lxc_base.has_image(shell, image.name):
+        lxc_stocked.build(shell, "rdt-stocked", image)
     return image.name

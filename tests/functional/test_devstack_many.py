@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from rally_deploy.config import load
+from rally_deploy.engines.devstack import DevstackEngine
 from tests.functional import devstack_repos, lxc_rig
 from tests.functional.conftest import SAMPLES
 from tests.functional.hardware_nodes import hardware_nodes, way_out
@@ -28,7 +29,7 @@ COMPUTES = 4
 @pytest.fixture(scope="module")
 def git_base(lxc):
     devstack_repos.need()
-    lxc_rig.make_base()
+    lxc_rig.make_stocked_base(DevstackEngine)
     with devstack_repos.Served(devstack_repos.mirror()) as url:
         yield url
 

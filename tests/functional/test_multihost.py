@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from rally_deploy.engines.distro import DistroEngine
 from rally_deploy.testing.fakes import plugin_path
 from tests.functional import lxc_rig
 from tests.functional.conftest import Rdeploy
@@ -58,7 +59,7 @@ def whole(folder, first, second):
 
 @pytest.fixture(scope="module")
 def machines():
-    lxc_rig.make_base()
+    lxc_rig.make_stocked_base(DistroEngine, virt_driver="fake")
     bridge, network = "rdtmany", "10.253.78"
     with hardware_nodes(2, network, bridge) as nodes, way_out(bridge, network):
         yield nodes

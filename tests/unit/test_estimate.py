@@ -110,3 +110,16 @@ def test_past_runs_of_the_same_config_go_before_others(deployer, config):
     # The one now and the one before; not the slower one of another config.
     assert len(runs) == 2
     assert all("install packages" in run for run in runs)
+
+
+def test_steps_that_a_later_run_has_no_more_leave_what_the_others_tell():
+    """The first create keeps the packages in a base container, the next have them."""
+    first = [
+        state(0, "provisioning"), event(1, "prepare for containers"),
+        event(2, "keep the packages of DistroEngine in a base container, once"),
+        event(102, "make the containers' network"), event(103, "look at the servers"),
+        state(203, "ready"),
+    ]
+    second = [state(0, "provisioning"), event(1, "prepare for containers")]
+    later = [*second, event(2, "make the containers' network"), event(3, "look at the servers")]
+    assert estimate(*later, runs=(first,)).left_s(at(4)) == 99

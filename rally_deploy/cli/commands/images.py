@@ -30,7 +30,9 @@ def command(
     """The base containers on this machine and on the hosts of this database's deployments.
 
     One is made for each distribution and set of packages, once on each host, and kept, so that
-    the next create is quick. One that has clones cannot be removed.
+    the next create is quick; one for an engine has the packages that it will install. Their
+    packages are of the day that it was made on: once it is removed, the next create makes it anew.
+    One that has clones cannot be removed.
     """
     from rally_deploy import on_hosts
 
@@ -52,8 +54,9 @@ def command(
             for host, image in found
         ]))
     else:
-        click.echo(table(("host", "image", "of", "size", "clones"), [
-            (host, image.name, _of(image), f"{image.size_mb} MB", str(len(image.clones)))
+        click.echo(table(("host", "image", "of", "for", "made", "size", "clones"), [
+            (host, image.name, _of(image), str(image.facts.get("for") or ""),
+             str(image.facts.get("made") or ""), f"{image.size_mb} MB", str(len(image.clones)))
             for host, image in found
         ]) if found else "no images")
     return _tell_errors([error for _, (_, error) in looks if error])

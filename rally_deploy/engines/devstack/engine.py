@@ -10,6 +10,7 @@ from typing import Any
 from rally_deploy.engines.base import DeployEngine
 from rally_deploy.engines.devstack import (
     before,
+    beforehand,
     computes,
     faster,
     files,
@@ -50,6 +51,10 @@ class DevstackEngine(DeployEngine):
     @classmethod
     def config_warnings(cls, config: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         return schema.warnings(config)
+
+    @classmethod
+    def packages_beforehand(cls, config: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+        return beforehand.PACKAGES
 
     def deploy(self) -> dict[str, Any]:
         step, each = self.deployment.step, self.deployment.each

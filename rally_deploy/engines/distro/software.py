@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from rally_deploy.engines.distro import removal
+from rally_deploy.engines.distro import releases, removal
 from rally_deploy.engines.distro.cloud import Cloud, Node
 from rally_deploy.engines.distro.schema import SERVICES
 from rally_deploy.hosts import packages
@@ -43,6 +44,23 @@ def agents(cloud: Cloud, node: Node) -> list[str]:
 def everything(cloud: Cloud, node: Node) -> list[str]:
     control = [*core(cloud), *apis(cloud)] if node.has("controller") else []
     return [*control, *agents(cloud, node)]
+
+
+def beforehand(config: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+    """All that a whole cloud of each release needs, the same for all of its nodes.
+
+    Nothing for a choice of services, so that few different base containers come to be.
+    """
+    if set(config["services"]) != set(SERVICES):
+        return {}
+    fake = config["virt_driver"] == "fake"
+    return {
+        f"{release.id} {release.version}": tuple(dict.fromkeys([
+            *(name for names in release.packages.values() for name in names),
+            release.fake_driver if fake else release.libvirt_driver,
+        ]))
+        for release in releases.SUPPORTED
+    }
 
 
 def record(engine: DistroEngine, cloud: Cloud, node: Node) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from rally_deploy.engines.base import DeployEngine
-from rally_deploy.engines.distro import clones, preflight, schema
+from rally_deploy.engines.distro import clones, preflight, schema, software
 from rally_deploy.engines.distro.cloud import REGION, Cloud, Node
 from rally_deploy.errors import CloudBroken, EachFailed
 from rally_deploy.hosts import own_names
@@ -42,6 +42,10 @@ class DistroCloud(DeployEngine):
     @classmethod
     def check_as_controller(cls, config: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         return schema.controller_mistakes(config)
+
+    @classmethod
+    def packages_beforehand(cls, config: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+        return software.beforehand(config)
 
     # What is to be made
 

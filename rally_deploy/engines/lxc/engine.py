@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from rally_deploy.config import plugin_name
+from rally_deploy.config import normalize, plugin_name
 from rally_deploy.deployment import Deployment
 from rally_deploy.engines.base import DeployEngine
 from rally_deploy.engines.lxc import schema
 from rally_deploy.engines.lxc.nodes import First, Node, Seeds, run_start_script, tell_memory
 from rally_deploy.errors import Cancelled, PartlyDeployed
+from rally_deploy.hosts import beforehand
+from rally_deploy.hosts.beforehand import Beforehand
 from rally_deploy.hosts.lxc_fleet import CLONE, CONTAINER, Containers
 from rally_deploy.hosts.lxc_place import Place, Spot, name_part
 from rally_deploy.hosts.lxc_seed import wait_for_services
@@ -39,7 +41,7 @@ class LxcEngine(DeployEngine):
             yield f"and {count - 1} clones of it"
 
     def deploy(self) -> dict[str, Any]:
-        containers = Containers(self, self.config)
+        containers = Containers(self, self.config, self._beforehand())
         hosts = self.deployment.provider(self.config["provider"]).provide()
         places = containers.prepare(hosts)
         firsts = [Spot(place, 0, self._key(place, 0)) for place in places]
@@ -67,6 +69,12 @@ class LxcEngine(DeployEngine):
             self._tell_of_outsiders(children[0])
             self.settled()
         return dict(children[0].result())
+
+    def _beforehand(self) -> Beforehand:
+        """What the inner engine will install in each first container."""
+        block = self.config["engine"]
+        inner = self.deployment.engine_class(block)
+        return beforehand.ask(self.deployment, inner, normalize(block, inner.CONFIG_SCHEMA))
 
     def _key(self, place: Place, number: int) -> str:
         """The key of a container, which its name ends with: prefix, network (or host), number."""

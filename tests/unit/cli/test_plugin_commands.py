@@ -40,7 +40,8 @@ def test_show_tells_every_key_and_an_example_that_is_valid(rdeploy):
     done = rdeploy("engines", "show", "FakeEngine")
     rows, _, example = done.out.partition("\nExample:\n")
     keys = {line.split()[0] for line in rows.splitlines()[3:] if line}
-    assert keys == {"type", "provider", "nodes", "command", "world", "delay_s", "refuse"}
+    assert keys == {
+        "type", "provider", "nodes", "command", "beforehand", "world", "delay_s", "refuse"}
     validate(Document(json.loads(example)), Registry(), {})
 
 

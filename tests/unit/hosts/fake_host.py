@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import io
+import json
 import shlex
 import tarfile
 import threading
 
-from rally_deploy.hosts import apt_sources, forward, lxc, lxc_scripts, lxc_seed, network, tunnel
+from rally_deploy.hosts import (
+    apt_sources,
+    forward,
+    lxc,
+    lxc_base_scripts,
+    lxc_scripts,
+    lxc_seed,
+    lxc_stocked,
+    network,
+    tunnel,
+)
+from rally_deploy.ssh import remote_scripts
 from rally_deploy.ssh.base import Result, Shell
 
 
@@ -23,7 +35,11 @@ class Hosts:
         self.things = {}  # host's label -> names of what exists there
         self.commands = []  # (host's label, what, arguments)
         self.refused = {}  # what, or (host's label or first argument, what) -> (status, stderr)
-        self.images = set()
+        self.images = {}  # (host's label, name) -> facts of the bases beside the plain one
+        self.release = "debian 12"  # of the bases
+        self.stock_fails = ""  # what the making of such a base says
+        self.plain = {}  # host's label -> its plain base
+        self.jobs = {}  # (host's label, name) -> its status and log
         self.running = {}  # host's label -> names of the containers that run
         self.seed = "overlay"  # how clones can be made
         self.memory = 8_000_000_000  # of a host, in bytes; a container takes 120 MB of it
@@ -53,6 +69,8 @@ class FakeHost(Shell):
             what, arguments = "tar", [stdin]
         elif words[0] == "sh" and words[3:4] == ["lock"]:
             what, arguments = "install", [w for w in words if w in self.hosts.missing]
+        elif words[0] == "sh" and words[3:4] == ["follow"]:
+            what, arguments = "follow", words[4:]
         else:
             what, arguments = words[0], words[1:]
         asked = [(self.server.label, what), *((a, what) for a in arguments[:1]), what]
@@ -63,6 +81,8 @@ class FakeHost(Shell):
                 status, said = refused
                 return Result(command, status, "", said, 0.0)
             said = getattr(self, "do_" + what.replace("-", "_"))(*arguments)
+        if said is False:
+            return Result(command, 1, "", "", 0.0)
         return Result(command, 0, said or "", "", 0.0)
 
     @property
@@ -81,7 +101,37 @@ class FakeHost(Shell):
         self.hosts.missing -= set(packages)
 
     def do_has_image(self, name):
+        """The plain one is always there: it is the first that is asked for."""
+        plain = self.hosts.plain.setdefault(self.server.label, name)
+        return name == plain or (self.server.label, name) in self.hosts.images
+
+    def do_release(self, name):
+        return self.hosts.release
+
+    def do_start_job(self, folder, tombstone, anew, name, plain, facts, *_):
+        said = self.hosts.stock_fails
+        self.hosts.jobs[self.server.label, folder] = (100 if said else 0, said)
+        assert plain == self.hosts.plain[self.server.label]
+        self.things.add(name)
+        if not said:
+            self.hosts.images[self.server.label, name] = json.loads(facts)
+
+    def do_follow(self, folder, known):
+        for line in self.hosts.jobs[self.server.label, folder][1].splitlines():
+            self.observer.line(self.server, line)
+
+    def do_job_status(self, folder):
+        return f"ended {self.hosts.jobs[self.server.label, folder][0]}"
+
+    def do_end_job(self, folder, tombstone):
         pass
+
+    def do_forget_job(self, folder, tombstone):
+        self.hosts.jobs.pop((self.server.label, folder), None)
+
+    def do_end_build(self, name):
+        if (self.server.label, name) not in self.hosts.images:
+            self.things.discard(name)
 
     def do_make_network(self, name, bridge, mac, *candidates):
         self.things.add(name)
@@ -164,11 +214,16 @@ def _what(script):
         lxc_scripts.STOP: "stop", lxc_seed._FREEZE: "freeze", lxc_seed._MEMORY: "memory",
         lxc_seed._LIST_SERVICES: "list_services",
         lxc_seed._WAIT_FOR_SERVICES: "wait_for_services",
+        lxc_stocked._RELEASE: "release", lxc_base_scripts.END_BUILD: "end_build",
+        remote_scripts.STATUS: "job_status", remote_scripts.END: "end_job",
+        remote_scripts.FORGET: "forget_job",
         tunnel._PROBE: "tunnel_types", tunnel._DELETE: "remove",
     }
     for text, what in known.items():
         if text.strip() in script:
             return what
+    if "setsid sh -c" in script:
+        return "start_job"
     if "ip link add" in script and "alias" in script:
         return "make_tunnel"
     if "test -e" in script and "rdeploy-image.json" in script:

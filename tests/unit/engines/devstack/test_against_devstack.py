@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rally_deploy.engines.devstack import beforehand, prepare
 from rally_deploy.engines.devstack.dropped import SERVICES, VALUES, VARIABLES
 from rally_deploy.engines.devstack.local_conf import PASSWORDS
 from rally_deploy.engines.devstack.progress import PHASES
@@ -84,3 +85,16 @@ def test_services_of_a_compute_are_known_to_devstack(repository):
              "q-ovn-metadata-agent"}
 
     assert found(repository, "stable/2026.1", names) == names
+
+
+@pytest.mark.parametrize("branch", BRANCHES)
+def test_packages_told_beforehand_are_those_that_every_node_installs(repository, branch):
+    lists = ("general", "nova", "n-cpu", "keystone", "neutron-common", "neutron-agent",
+             "neutron-l3", "os-brick")
+    lines = git(repository, "grep", "-h", "^[a-z]", branch, "--",
+                *(f"files/debs/{name}" for name in lists)).splitlines()
+    installed = {line.split()[0] for line in lines if "NOPRIME" not in line}
+    # The first two come with others there, as what these recommend.
+    others = {"build-essential", "gnupg", "make", *prepare.PACKAGES}
+
+    assert set(beforehand.PACKAGES[""]) - others - installed == set()

@@ -10,6 +10,7 @@ import pytest
 
 from rally_deploy.engines.devstack import (
     DevstackEngine,
+    beforehand,
     clone_script,
     computes,
     evidence,
@@ -603,3 +604,16 @@ class TestFailure:
         told = evidence.broken(
             deployment(deployer), node({"df -Pm": ""}), ended, ["all well"])
         assert "the server was restarted" in told.brief
+
+
+def test_packages_told_beforehand_have_what_stack_needs_to_begin_and_no_daemon():
+    told = DevstackEngine.packages_beforehand({})
+    names = {name for names in told.values() for name in names}
+    assert told == beforehand.PACKAGES
+    assert set(prepare.PACKAGES) <= names
+    assert names.isdisjoint({
+        "apache2", "conntrackd", "haproxy", "keepalived", "libvirt-daemon-system",
+        "mariadb-server", "memcached", "mysql-server", "open-iscsi", "openssh-server",
+        "openvswitch-switch", "postgresql-server-dev-all", "rabbitmq-server", "radvd",
+        "sysfsutils", "tgt", "uuid-runtime",
+    })
