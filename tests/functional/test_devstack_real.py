@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rally_deploy.engines.devstack import DevstackEngine
-from tests.functional import devstack_repos, lxc_rig
+from tests.functional import devstack_repos
 from tests.functional.conftest import ONE_CONTAINER, Rdeploy, left_of
 from tests.functional.openstack_client import Cloud
 
@@ -117,17 +116,6 @@ class TestOneNode:
         files = [p for p in cloud.rdeploy.home.rglob("*") if p.is_file()]
         assert password not in shown
         assert [p for p in files if password.encode() in p.read_bytes()] == []
-
-
-def test_packages_in_the_base_have_no_service(cloud):
-    """A clone of a compute must not carry daemons: what they had enabled would be kept here."""
-    helper = Path("var/lib/systemd/deb-systemd-helper-enabled")
-    enabled = [
-        {str(path.relative_to(root)) for path in (root / helper).glob("*.wants/*")}
-        for root in (Path("/var/lib/lxc", name, "rootfs") for name in (
-            lxc_rig.make_stocked_base(DevstackEngine), lxc_rig.make_base()))
-    ]
-    assert {path.rpartition(".")[2] for path in enabled[0] - enabled[1]} <= {"timer"}
 
 
 def test_destroyed_node_has_left_nothing_on_the_machine(left_over, git_base):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rally_deploy.config import normalize
+from rally_deploy.engines.devstack import DevstackEngine
 from rally_deploy.engines.distro import DistroEngine
 from rally_deploy.hosts import lxc_base, lxc_stocked
 from rally_deploy.hosts.beforehand import Beforehand
@@ -168,6 +169,18 @@ def test_whole_cloud_in_the_base_nothing_of_it_runs_at_boot(made):
     assert set(ask(whole, f"stat -c '%U %G %a' {' '.join(secrets)}")) == {
         "rabbitmq rabbitmq 400\nroot root 600"}
     assert set(ask(whole, "cmp /etc/machine-id /var/lib/dbus/machine-id && echo same")) == {"same"}
+
+
+def test_packages_of_devstack_have_no_service(plain):
+    """A clone of a compute must not carry daemons: what they had enabled would be kept here."""
+    helper = Path("var/lib/systemd/deb-systemd-helper-enabled")
+    enabled = [
+        {str(path.relative_to(root)) for path in (root / helper).glob("*.wants/*")}
+        for root in (LXC / name / "rootfs" for name in (
+            lxc_rig.make_stocked_base(DevstackEngine), plain))
+    ]
+    assert enabled[1] != set()
+    assert {path.rpartition(".")[2] for path in enabled[0] - enabled[1]} <= {"timer"}
 
 
 def test_it_is_listed_with_what_it_is_for_and_removed_by_its_name(made, rdeploy, plain):
