@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 from rally_deploy import config as configs
 from rally_deploy.cancellation import Cancellation
 from rally_deploy.config import unset_env
-from rally_deploy.errors import Cancelled, WaitTimeout, told
+from rally_deploy.errors import Cancelled, WaitTimeout, in_one_line, told
 from rally_deploy.events import Event, Kind, NoWatcher, Watcher
 from rally_deploy.ledger import Ledger
 from rally_deploy.masking import Mask
@@ -307,7 +307,7 @@ class Deployment:
         """
         end = time.monotonic() + timeout_s
         tell = time.monotonic() + STILL_WAITING_S
-        last = told = ""
+        last = said = ""
         while True:
             self.check_cancelled()
             try:
@@ -315,10 +315,10 @@ class Deployment:
                 if value:
                     return value
             except tolerate as error:
-                last = str(error)
-                if last != told and time.monotonic() >= tell:
-                    self.note(f"still waiting for {what}: {last}")
-                    told, tell = last, time.monotonic() + STILL_WAITING_S
+                last, why = str(error), in_one_line(error)
+                if why != said and time.monotonic() >= tell:
+                    self._emit(Kind.WAITING, f"waiting for {what}: {why}", step=_step.get())
+                    said, tell = why, time.monotonic() + STILL_WAITING_S
             if time.monotonic() >= end:
                 raise WaitTimeout(f"{what}: not within {timeout_s:g} s", last)
             self._work.cancellation.sleep(interval_s)

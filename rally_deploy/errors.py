@@ -63,6 +63,14 @@ def told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
+def in_one_line(error: BaseException) -> str:
+    """What happened and the last of the details, where a traceback, say, tells the reason."""
+    if not isinstance(error, RallyDeployError):
+        return str(error).partition("\n")[0]
+    details = error.details.strip().splitlines()
+    return f"{error.brief}: {details[-1].strip()}" if details else error.brief
+
+
 @dataclass(frozen=True)
 class Problem:
     """One mistake in a config: where, what, and what was probably meant."""

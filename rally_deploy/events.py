@@ -19,6 +19,7 @@ class Kind(str, enum.Enum):
     STEP_BEGIN = "step-begin"
     STEP_DONE = "step-done"
     STEP_FAILED = "step-failed"  # detail is the error's text
+    WAITING = "waiting"  # for what a step still waits, and why
     NOTE = "note"
     WARNING = "warning"
     ERROR = "error"

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from rally_deploy.errors import Cancelled, DeploymentHeld, EachFailed, WaitTimeout
+from rally_deploy.errors import Cancelled, CloudBroken, DeploymentHeld, EachFailed, WaitTimeout
 from rally_deploy.events import Kind
 from rally_deploy.model import State
 from rally_deploy.testing.contract import open_deployment
@@ -174,8 +174,8 @@ def test_wait_that_goes_on_failing_tells_why_and_again_only_what_is_new(
         return True
 
     deployment.wait(probe, 5, "the port", interval_s=0.001, tolerate=(OSError,))
-    assert [e.title for e in recorder.events if e.kind is Kind.NOTE] == [
-        "still waiting for the port: refused", "still waiting for the port: busy"]
+    assert [e.title for e in recorder.events if e.kind is Kind.WAITING] == [
+        "waiting for the port: refused", "waiting for the port: busy"]
 
 
 def test_wait_that_is_short_tells_nothing_of_its_failures(deployment, recorder):
@@ -188,7 +188,23 @@ def test_wait_that_is_short_tells_nothing_of_its_failures(deployment, recorder):
         return True
 
     deployment.wait(probe, 5, "the port", interval_s=0.001, tolerate=(OSError,))
-    assert [e.title for e in recorder.events if e.kind is Kind.NOTE] == []
+    assert [e.title for e in recorder.events if e.kind is Kind.WAITING] == []
+
+
+def test_wait_tells_of_an_error_what_happened_and_its_last_line(
+    deployment, recorder, monkeypatch
+):
+    monkeypatch.setattr("rally_deploy.deployment.STILL_WAITING_S", 0.0)
+    answers = iter([CloudBroken("it failed", "Traceback\n  a line\n  KeyError: 'x'", "do that")])
+
+    def probe():
+        for error in answers:
+            raise error
+        return True
+
+    deployment.wait(probe, 5, "all", interval_s=0.001, tolerate=(CloudBroken,))
+    assert [e.title for e in recorder.events if e.kind is Kind.WAITING] == [
+        "waiting for all: it failed: KeyError: 'x'"]
 
 
 def test_secret_is_made_once_shared_with_children_and_masked(deployment, recorder, config):

@@ -83,7 +83,9 @@ class Live:
             return _step_line(f"{bad} ", "red", event)
         if event.kind is Kind.STEP_BEGIN:
             return None
-        styles = {Kind.NOTE: "cyan", Kind.WARNING: "yellow", Kind.ERROR: "red"}
+        styles = {
+            Kind.WAITING: "cyan", Kind.NOTE: "cyan", Kind.WARNING: "yellow", Kind.ERROR: "red",
+        }
         return _step_line(f"{note} ", styles[event.kind], event)
 
     def _draw(self) -> None:

@@ -13,7 +13,8 @@ from rally_deploy.model import DeploymentRecord
 
 _WORDS = {
     Kind.STATE: "state", Kind.STEP_BEGIN: "begin", Kind.STEP_DONE: "done",
-    Kind.STEP_FAILED: "failed", Kind.NOTE: "note", Kind.WARNING: "warning", Kind.ERROR: "error",
+    Kind.STEP_FAILED: "failed", Kind.WAITING: "still", Kind.NOTE: "note",
+    Kind.WARNING: "warning", Kind.ERROR: "error",
 }
 
 

@@ -86,6 +86,18 @@ def test_plain_line_of_many_lines_is_one_line():
     assert line == "2026-01-31T12:00:05Z failed  a b - first"
 
 
+def test_plain_line_of_a_wait_reads_as_a_sentence():
+    line = event_line(event(Kind.WAITING, "waiting for the port: refused", at=NOW))
+    assert line == "2026-01-31T12:00:05Z still   waiting for the port: refused"
+
+
+@pytest.mark.parametrize("kind", [Kind.WAITING, Kind.NOTE, Kind.WARNING, Kind.ERROR])
+def test_live_keeps_what_is_told(screen, kind):
+    now = screen()
+    now.live.event(event(kind, "this and that"))
+    assert "this and that" in "\n".join(now.end())
+
+
 def test_plain_tells_no_output_lines(capsys):
     Plain().output(Output("u", "web", "s", "hello"))
     assert capsys.readouterr() == ("", "")
