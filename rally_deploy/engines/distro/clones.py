@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rally_deploy.engines.distro import keystone, neutron, nova
+from rally_deploy.engines.distro import neutron, nova
+from rally_deploy.hosts.files import DONE_DIR
 
 _SQL = "/etc/mysql/rdeploy-clone.sql"
 _SQL_CONFIG = "/etc/mysql/mariadb.conf.d/91-rdeploy-clone.cnf"
@@ -12,7 +13,8 @@ _SQL_CONFIG = "/etc/mysql/mariadb.conf.d/91-rdeploy-clone.cnf"
 # others know it change, in its files and, when the database starts, in the catalog.
 SCRIPT = f"""
 old_host=$1 new_host=$2 old=$3 new=$4
-if [ -e {keystone.CONFIG} ]; then
+# That Keystone is installed tells nothing: a base container may have it for all nodes.
+if [ -e {DONE_DIR}/keystone ]; then
     if [ "$old" != "$new" ]; then
         for file in /etc/nova/nova.conf /etc/neutron/neutron.conf /etc/glance/glance-api.conf \\
             /etc/placement/placement.conf; do

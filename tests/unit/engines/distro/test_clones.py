@@ -52,6 +52,14 @@ def test_compute_gets_its_own_names_and_addresses(compute):
     assert "first" not in "".join(compute.boot().values())
 
 
+def test_compute_that_has_keystones_package_is_a_compute(compute):
+    path = compute.file("/etc/keystone/keystone.conf")
+    path.parent.mkdir()
+    path.write_text("[DEFAULT]\n")
+    compute.boot()
+    assert "host = second\nmy_ip = 192.0.2.11\n" in compute.text("/etc/nova/nova.conf")
+
+
 def test_clone_loses_the_id_of_the_first_once_and_keeps_its_own(compute):
     compute.boot()
     assert not compute.file("/var/lib/nova/compute_id").exists()
@@ -79,7 +87,7 @@ def test_libvirt_takes_the_machine_id_for_its_host(tmp_path):
 def test_all_in_one_keeps_its_name_and_changes_its_catalog_when_the_database_starts(tmp_path):
     (tmp_path / "etc/mysql/mariadb.conf.d").mkdir(parents=True)
     clone = Clone(tmp_path, {
-        "/etc/keystone/keystone.conf": "",
+        "/etc/keystone/keystone.conf": "", "/var/lib/rdeploy/done/keystone": "stamp\n",
         "/etc/nova/nova.conf": "[DEFAULT]\nhost = first\nmy_ip = 127.0.0.1\n"
                                "www_authenticate_uri = http://192.0.2.10:5000/v3\n",
     })
