@@ -95,9 +95,8 @@ ip link del {BRIDGE} 2>/dev/null
 """
 
 
-def by_hand(git_base: str, localrc: dict[str, object]) -> float:
+def by_hand(base: str, git_base: str, localrc: dict[str, object]) -> float:
     """Seconds from nothing to the end of stack.sh."""
-    base = lxc_rig.make_stocked_base(DevstackEngine)
     lines = ["[[local|localrc]]", f"GIT_BASE={git_base}", "LOGFILE=$DEST/logs/stack.sh.log",
              f"HOST_IP={NET}.2", "RECLONE=yes", "SYSLOG=False", "LOG_COLOR=False"]
     lines += [f"{what}_PASSWORD=benchmark{what.lower()}"
@@ -146,7 +145,7 @@ def main() -> int:
         print("RDEPLOY_DEVSTACK_REPOS names no folder with bare repositories", file=sys.stderr)
         return 2
     ours, bare = [], []
-    lxc_rig.make_stocked_base(DevstackEngine)
+    base = lxc_rig.make_stocked_base(DevstackEngine)
     with devstack_repos.Served(devstack_repos.mirror()) as git_base:
         print(f"DevStack {devstack_repos.BRANCH} {devstack_repos.commit()}", flush=True)
         for turn in range(2 * rounds):
@@ -154,7 +153,7 @@ def main() -> int:
                 tree = config(git_base, empty_image(folder))
                 # Hand, rdeploy, rdeploy, hand: neither is always the one with the cold caches.
                 if turn % 4 in (0, 3):
-                    bare.append(by_hand(git_base, tree["local_conf"]))
+                    bare.append(by_hand(base, git_base, tree["local_conf"]))
                     print(f"by hand  {bare[-1]:7.1f} s", flush=True)
                 else:
                     took, proof = by_rdeploy(Path(folder), tree)

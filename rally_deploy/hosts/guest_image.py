@@ -156,11 +156,9 @@ class GuestFiles:
 
 
 def build_guest(shell: Shell, job: str, kernel_package: str) -> GuestFiles:
-    """Build it on this server unless it is there; apt's lists must be fresh."""
-    detached.start(
-        shell, job, build_script(_INIT), FOLDER, kernel_package, " ".join(MODULES))
-    done = detached.attach(shell, job, 600)
-    detached.forget(shell, job)
+    """Build it on this server unless it is there."""
+    done = detached.run(
+        shell, job, build_script(_INIT), FOLDER, kernel_package, " ".join(MODULES), timeout_s=600)
     if not done.ok:
         raise shell.failure("the guest image cannot be built", done)
     return GuestFiles()

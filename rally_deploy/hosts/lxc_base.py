@@ -17,7 +17,7 @@ from rally_deploy.errors import CommandFailed, HostError, ResourceConflict
 from rally_deploy.hosts.apt_sources import HostSources, read_sources
 from rally_deploy.hosts.lxc_base_scripts import BUILD, END_BUILD, LIST_IMAGES, REMOVE_IMAGE
 from rally_deploy.ssh import detached
-from rally_deploy.ssh.base import Result, Shell
+from rally_deploy.ssh.base import Shell
 
 #: Raised when what is put into a base changes, so that an old one is not taken for a new one.
 _FORMAT = 1
@@ -28,6 +28,8 @@ BASE_PACKAGES = (
 )
 
 BUILD_TIMEOUT_S = 3600.0
+
+_LOGS = "look at the whole output with 'rdeploy logs'"
 
 #: Distributions whose template has their own name and takes their own mirror.
 _TEMPLATES = ("debian", "ubuntu")
@@ -86,13 +88,28 @@ def build(shell: Shell, job: str, image: BaseImage) -> None:
 
     Whoever comes while it is being made waits for it. Raises HostError with what was said last.
     """
+    advice = _LOGS
+    if image.distribution == "download":
+        advice = (
+            "the template 'download' needs its image server; where that cannot be reached, set "
+            "'distribution' to 'debian' or 'ubuntu', which need a mirror of their packages only"
+        )
+    run_build(
+        shell, job, BUILD, build_arguments(image, read_sources(shell)), BUILD_TIMEOUT_S,
+        f"the base container ({image.label}) could not be made", advice)
+
+
+def run_build(
+    shell: Shell, job: str, script: str, arguments: Sequence[str], timeout_s: float, brief: str,
+    advice: str = _LOGS,
+) -> None:
+    """Run a script that makes a base to its end; HostError with this text if it fails."""
     # All arguments stand in its own file: a function is needed for its 'return'.
-    script = f'main() {{\n{BUILD}\n}}\nmain "$@"'
-    detached.start(shell, job, script, *build_arguments(image, read_sources(shell)))
-    result = detached.attach(shell, job, BUILD_TIMEOUT_S)
-    detached.forget(shell, job)
+    script = f'main() {{\n{script}\n}}\nmain "$@"'
+    result = detached.run(shell, job, script, *arguments, timeout_s=timeout_s)
     if not result.ok:
-        raise _build_failed(shell, image, result)
+        said = (result.stdout + result.stderr).strip().splitlines()
+        raise HostError(shell.server, brief, "\n".join(said[-12:]), advice)
 
 
 def build_arguments(image: BaseImage, sources: HostSources) -> list[str]:
@@ -118,20 +135,6 @@ def has_image(shell: Shell, name: str) -> bool:
     """Whether the base is there and complete."""
     text = 'test -e "$(lxc-config lxc.lxcpath)/$1/rdeploy-image.json"'
     return shell.script(text, name, check=False, quiet=True).ok
-
-
-def _build_failed(shell: Shell, image: BaseImage, result: Result) -> HostError:
-    said = (result.stdout + result.stderr).strip().splitlines()
-    advice = "look at the whole output with 'rdeploy logs'"
-    if image.distribution == "download":
-        advice = (
-            "the template 'download' needs its image server; where that cannot be reached, set "
-            "'distribution' to 'debian' or 'ubuntu', which need a mirror of their packages only"
-        )
-    return HostError(
-        shell.server, f"the base container ({image.label}) could not be made",
-        "\n".join(said[-12:]), advice,
-    )
 
 
 def end_build(shell: Shell, job: str, name: str) -> None:

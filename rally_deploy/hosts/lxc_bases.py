@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rally_deploy.errors import Cancelled, RallyDeployError
 from rally_deploy.hosts import lxc, lxc_base, lxc_stocked
 from rally_deploy.hosts.beforehand import Beforehand
 from rally_deploy.ledger import ResourceOwner
-from rally_deploy.model import Server
+from rally_deploy.model import Resource, Server
 from rally_deploy.ssh.base import Shell
 
 #: The kind of a base in the ledger, while it is made.
@@ -63,13 +63,17 @@ class Bases:
             made = lxc_base.has_image(shell, image.name)
         if not made:
             with self._deployment.step(f"make the base container ({image.label}), once", host):
-                row = self._owner.create(
-                    IMAGE, f"image-{number}", on=host, facts={"base": image.name},
-                    make=lambda row: lxc_base.build(shell, row.name, image), adopt=True,
-                )
-                # It is the host's from now on, and not this deployment's.
-                self._deployment.ledger.release(row, self._owner.delete)
+                self._make(f"image-{number}", host, image.name,
+                           lambda row: lxc_base.build(shell, row.name, image))
         return image
+
+    def _make(
+        self, key: str, host: Server, base: str, build: Callable[[Resource], None]
+    ) -> None:
+        """In the ledger while it is made: from then on it is the host's."""
+        row = self._owner.create(
+            IMAGE, key, on=host, facts={"base": base}, make=build, adopt=True)
+        self._deployment.ledger.release(row, self._owner.delete)
 
     def _stocked(
         self, number: int, host: Server, shell: Shell, plain: lxc_base.BaseImage, begun: bool
@@ -93,11 +97,8 @@ class Bases:
             with self._deployment.step(
                 f"keep the packages of {told.engine} in a base container, once", host
             ):
-                row = self._owner.create(
-                    IMAGE, key, on=host, facts={"base": image.name},
-                    make=lambda row: lxc_stocked.build(shell, row.name, image), adopt=True,
-                )
-                self._deployment.ledger.release(row, self._owner.delete)
+                self._make(key, host, image.name,
+                           lambda row: lxc_stocked.build(shell, row.name, image))
         except Cancelled:
             raise
         except RallyDeployError as error:

@@ -11,13 +11,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from rally_deploy.errors import HostError
 from rally_deploy.hosts.lxc_anew import TAKE_OUT
-from rally_deploy.hosts.lxc_base import BaseImage, today
+from rally_deploy.hosts.lxc_base import BaseImage, run_build, today
 from rally_deploy.hosts.lxc_base_scripts import COMPLETE, HOLD, IMAGE_LOCK
 from rally_deploy.hosts.lxc_scripts import REMOVE_TREE
 from rally_deploy.hosts.packages import INSTALL_IN_ROOT
-from rally_deploy.ssh import detached
 from rally_deploy.ssh.base import Shell
 
 #: Raised when what is done with the packages changes.
@@ -116,16 +114,9 @@ def build(shell: Shell, job: str, image: StockedImage) -> None:
 
     Whoever comes while it is being made waits for it. Raises HostError with what was said last.
     """
-    script = f'main() {{\n{STOCK}\n}}\nmain "$@"'
-    detached.start(
-        shell, job, script, image.name, image.plain.name, json.dumps(image.facts), str(FREE_MB),
-        INSTALL_IN_ROOT, *image.packages,
-    )
-    result = detached.attach(shell, job, BUILD_TIMEOUT_S)
-    detached.forget(shell, job)
-    if not result.ok:
-        said = (result.stdout + result.stderr).strip().splitlines()
-        raise HostError(
-            shell.server, f"the base container with the packages of {image.engine} could not be "
-            "made", "\n".join(said[-12:]), "look at the whole output with 'rdeploy logs'",
-        )
+    run_build(
+        shell, job, STOCK,
+        [image.name, image.plain.name, json.dumps(image.facts), str(FREE_MB), INSTALL_IN_ROOT,
+         *image.packages],
+        BUILD_TIMEOUT_S,
+        f"the base container with the packages of {image.engine} could not be made")

@@ -149,9 +149,7 @@ def purge(shell: Shell, names: Sequence[str]) -> None:
 def _job(
     shell: Shell, job: str, script: str, words: Sequence[str], timeout_s: float, brief: str
 ) -> None:
-    detached.start(shell, job, script, *words)
-    done = detached.attach(shell, job, timeout_s)
-    detached.forget(shell, job)
+    done = detached.run(shell, job, script, *words, timeout_s=timeout_s)
     if done.ok:
         return
     tail = "\n".join((done.stdout + done.stderr).splitlines()[-12:])

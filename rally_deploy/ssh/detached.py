@@ -107,6 +107,14 @@ def attach(
             return _result(shell, name, found, follower, time.monotonic() - begin)
 
 
+def run(shell: Shell, name: str, script: str, *args: str, timeout_s: float) -> Result:
+    """Start the job or attach to it, follow it to its end, and forget it once it has ended."""
+    start(shell, name, script, *args)
+    result = attach(shell, name, timeout_s)
+    forget(shell, name)
+    return result
+
+
 def status(shell: Shell, name: str) -> JobStatus:
     result = shell.script(remote_scripts.STATUS, _folder(name), quiet=True)
     word, _, number = result.stdout.strip().partition(" ")

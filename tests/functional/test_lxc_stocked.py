@@ -19,6 +19,7 @@ from tests.functional.conftest import ONE_CONTAINER, need, spread
 from tests.functional.hardware_nodes import hardware_nodes, way_out
 from tests.functional.sshd_hosts import sh, until
 from tests.functional.test_hardware_nodes import ON_BTRFS
+from tests.unit.conftest import Recorder
 
 pytestmark = [
     pytest.mark.functional, pytest.mark.usefixtures("lxc"),
@@ -69,20 +70,6 @@ def rig(tmp_path, monkeypatch, recorder):
         yield rig
 
 
-class Recorder:
-    def __init__(self):
-        self.events = []
-
-    def event(self, event):
-        self.events.append(event)
-
-    def output(self, output):
-        pass
-
-    def titles(self, kind):
-        return [event.title for event in self.events if str(event.kind) == kind]
-
-
 @pytest.fixture
 def recorder():
     return Recorder()
@@ -108,6 +95,10 @@ def made(rig, tmp_path, removed):
         entity.destroy()
 
 
+def titles(recorder, kind):
+    return [event.title for event in recorder.events if str(event.kind) == kind]
+
+
 def ask(deployment, script):
     """What each container says."""
     return deployment.each(
@@ -122,11 +113,11 @@ STARTED = "systemctl list-units --plain --no-legend --state=active,failed --type
 def test_second_create_has_the_packages_and_nothing_of_them_runs(made, recorder, no_base, plain):
     without = ask(made(engine_packages=False), STARTED)
     first = made()
-    titles = recorder.titles("step-done")
-    assert titles.count("keep the packages of FakeEngine in a base container, once") == 1
+    kept = "keep the packages of FakeEngine in a base container, once"
+    assert titles(recorder, "step-done").count(kept) == 1
     recorder.events.clear()
     second = made()
-    assert [t for t in recorder.titles("step-begin") if "base container" in t] == []
+    assert [t for t in titles(recorder, "step-begin") if "base container" in t] == []
     for deployment in (first, second):
         rows = deployment.part("provider").ledger.alive("lxc_container")
         assert {row.facts["base"] for row in rows} == {image_of(PACKAGES).name}
@@ -203,7 +194,7 @@ def test_names_that_the_mirror_lacks_are_left_out(made, recorder, removed):
     names = ("python3-six", "no-such-package-at-all")
     removed(names)
     made(names)
-    assert recorder.titles("warning") == []
+    assert titles(recorder, "warning") == []
     assert (LXC / image_of(names).name / "rootfs/usr/lib/python3/dist-packages/six.py").exists()
 
 
@@ -213,7 +204,7 @@ def test_one_that_cannot_be_made_is_a_warning_and_the_plain_one_is_taken(
     names = ("no-such-package-at-all",)
     removed(names)
     deployment = made(names)
-    (warning,) = recorder.titles("warning")
+    (warning,) = titles(recorder, "warning")
     assert "the mirror has none of these packages" in warning
     rows = deployment.part("provider").ledger.alive("lxc_container")
     assert {row.facts["base"] for row in rows} == {plain}
@@ -225,7 +216,7 @@ def test_too_small_a_disk_gets_the_plain_one(made, recorder, removed, plain, mon
     names = ("python3-six", "python3-pep8")
     removed(names)
     deployment = made(names)
-    assert "10000000 MB are needed" in recorder.titles("warning")[0]
+    assert "10000000 MB are needed" in titles(recorder, "warning")[0]
     rows = deployment.part("provider").ledger.alive("lxc_container")
     assert {row.facts["base"] for row in rows} == {plain}
 

@@ -161,32 +161,30 @@ def test_wait_that_times_out_names_what_and_the_last_error(deployment):
     assert "refused" in str(caught.value)
 
 
+def fails_with(*errors):
+    """A probe that raises these, one after the other, before it is true."""
+    left = iter(errors)
+
+    def probe():
+        for error in left:
+            raise error
+        return True
+
+    return probe
+
+
 def test_wait_that_goes_on_failing_tells_why_and_again_only_what_is_new(
     deployment, recorder, monkeypatch
 ):
     monkeypatch.setattr("rally_deploy.deployment.STILL_WAITING_S", 0.0)
-    answers = iter(["refused", "refused", "busy", ""])
-
-    def probe():
-        said = next(answers)
-        if said:
-            raise OSError(said)
-        return True
-
+    probe = fails_with(OSError("refused"), OSError("refused"), OSError("busy"))
     deployment.wait(probe, 5, "the port", interval_s=0.001, tolerate=(OSError,))
     assert [e.title for e in recorder.events if e.kind is Kind.WAITING] == [
         "waiting for the port: refused", "waiting for the port: busy"]
 
 
 def test_wait_that_is_short_tells_nothing_of_its_failures(deployment, recorder):
-    answers = iter([OSError("refused"), None])
-
-    def probe():
-        said = next(answers)
-        if said:
-            raise said
-        return True
-
+    probe = fails_with(OSError("refused"))
     deployment.wait(probe, 5, "the port", interval_s=0.001, tolerate=(OSError,))
     assert [e.title for e in recorder.events if e.kind is Kind.WAITING] == []
 
@@ -195,13 +193,8 @@ def test_wait_tells_of_an_error_what_happened_and_its_last_line(
     deployment, recorder, monkeypatch
 ):
     monkeypatch.setattr("rally_deploy.deployment.STILL_WAITING_S", 0.0)
-    answers = iter([CloudBroken("it failed", "Traceback\n  a line\n  KeyError: 'x'", "do that")])
-
-    def probe():
-        for error in answers:
-            raise error
-        return True
-
+    probe = fails_with(
+        CloudBroken("it failed", "Traceback\n  a line\n  KeyError: 'x'", "do that"))
     deployment.wait(probe, 5, "all", interval_s=0.001, tolerate=(CloudBroken,))
     assert [e.title for e in recorder.events if e.kind is Kind.WAITING] == [
         "waiting for all: it failed: KeyError: 'x'"]
