@@ -8,14 +8,25 @@ from dataclasses import dataclass
 from rally_deploy.errors import CommandFailed, HostError
 from rally_deploy.ssh.base import STATE_DIR, Shell
 
+# Whether systemd has nothing to do for a unit any more.
+_SETTLED = """
+settled() { [ -z "$(systemctl show -p Job --value "$1")" ]; }
+"""
+
 # One call for all that need it, so that systemd starts them at the same time in its own order.
-_CONVERGE = f"""
+_CONVERGE = f"""{_SETTLED}
 block=$1
+end=$(($(date +%s) + 120))
 state={STATE_DIR}/units
 mkdir -p "$state"
 needed=
 look() {{
     unit=$1; shift
+    # A start that was killed with its create may still go on, and must come to its end: MariaDB
+    # never ends if it is told to stop within the milliseconds in which it opens its port.
+    until systemctl is-active -q "$unit" || settled "$unit" || [ "$(date +%s)" -ge "$end" ]; do
+        sleep 0.1
+    done
     want=$(cat -- "$@" 2>/dev/null </dev/null | sha256sum | cut -c1-64)
     if [ "$(cat "$state/$unit" 2>/dev/null)" = "$want" ] && systemctl is-active -q "$unit"; then
         return 0
@@ -37,19 +48,18 @@ converge() {{
 """
 
 # bash has /dev/tcp: a server needs no client for this.
-_WAIT = """
+_WAIT = f"""{_SETTLED}
 end=$(($(date +%s) + $1)); unit=$2 port=$3 kind=$4
-answers() {
+answers() {{
     timeout 15 bash --norc -c '
         exec 3<>"/dev/tcp/127.0.0.1/$0" || exit 1
         [ "$1" = http ] || exit 0
         printf "GET / HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n" >&3
         read -r _ status _ <&3
-        [ "${status:-500}" -lt 500 ]' "$port" "$kind" 2>/dev/null
-}
+        [ "${{status:-500}}" -lt 500 ]' "$port" "$kind" 2>/dev/null
+}}
 # Until its restart is through, what answers may be the old one, which is about to stop.
-settled() { [ -z "$(systemctl show -p Job --value "$unit")" ]; }
-until settled && answers; do
+until settled "$unit" && answers; do
     if systemctl is-failed -q "$unit"; then echo "$unit failed" >&2; exit 70; fi
     if [ "$(date +%s)" -ge "$end" ]; then echo "no answer on port $port" >&2; exit 71; fi
     sleep 0.25

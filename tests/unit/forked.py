@@ -10,6 +10,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
+from multiprocessing import connection
 from pathlib import Path
 
 _context = multiprocessing.get_context("forkserver")
@@ -22,15 +24,23 @@ _context.set_forkserver_preload([
 ])
 
 
+#: A start asks all earlier processes whether they have ended: of two threads that ask the same one
+#: at the same time, one is told its exit code, the other 255.
+_lock = threading.Lock()
+
+
 def run(module, *arguments, env, timeout, cwd=None):
     """As ``subprocess.run`` with captured text: a negative code says which signal ended it."""
     with tempfile.TemporaryDirectory() as folder:
         process = _context.Process(target=_main, args=(module, arguments, env, cwd, folder))
-        process.start()
-        process.join(timeout)
-        if process.exitcode is None:
-            process.kill()
+        with _lock:
+            process.start()
+        ended = connection.wait([process.sentinel], timeout)
+        with _lock:
+            if not ended:
+                process.kill()
             process.join()
+        if not ended:
             raise subprocess.TimeoutExpired([module, *arguments], timeout)
         said = [Path(folder, name).read_text() for name in ("stdout", "stderr")]
         return subprocess.CompletedProcess([module, *arguments], process.exitcode, *said)

@@ -10,6 +10,7 @@ from rally_deploy.engines.devstack import removal_scripts as scripts
 from rally_deploy.engines.devstack.node import DEST, Node
 from rally_deploy.engines.devstack.prepare import PACKAGES
 from rally_deploy.hosts import packages
+from rally_deploy.ssh.base import Shell
 
 #: LOOK files accounts groups home dest: which of them are not there; the home's mode and owner;
 #: the names in dest, each between slashes: no name has one.
@@ -55,12 +56,19 @@ def facts_after(node: Node, before: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     found = _look(node)
     return {"after": {
-        "until": found["time"], "dest": found.get("dest"),
+        "dest": found.get("dest"), "packages": asked_for(node.shell, node.user, before),
         **{
             key: sorted(set(before.get(key, ())) - set(found.get(key, "").split()))
             for key in ("accounts", "groups")
         },
     }}
+
+
+def asked_for(shell: Shell, user: str, before: Mapping[str, Any]) -> list[str]:
+    """The packages that the account's runs have installed until now, by apt's own history."""
+    if not before.get("since"):
+        return []
+    return shell.script(scripts.HISTORY, user, str(before["since"]), quiet=True).stdout.split()
 
 
 def _look(node: Node) -> dict[str, str]:

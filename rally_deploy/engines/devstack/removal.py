@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rally_deploy.engines.devstack import files, firewall, ownership, remains
+from rally_deploy.engines.devstack import before, files, firewall, ownership, remains
 from rally_deploy.engines.devstack import removal_scripts as scripts
 from rally_deploy.engines.devstack.node import DEST, Node
 from rally_deploy.engines.devstack.prepare import QUIRK_FILES
@@ -119,12 +119,10 @@ def _unstack(
 
 
 def _installed(shell: Shell, user: str, facts: Mapping[str, Any]) -> list[str]:
-    """The packages that the account's runs have installed, by apt's own history."""
-    if not facts.get("since"):
-        return []
-    until = str(facts.get("after", {}).get("until", ""))
-    done = shell.script(scripts.HISTORY, user, str(facts["since"]), until, quiet=True)
-    return done.stdout.split()
+    """The packages of the account's runs: what it was asked for after the last is another's."""
+    if "packages" in facts.get("after", {}):
+        return list(facts["after"]["packages"])
+    return before.asked_for(shell, user, facts)
 
 
 def kept(name: str) -> str:

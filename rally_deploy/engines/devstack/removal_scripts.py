@@ -84,13 +84,13 @@ systemctl daemon-reload
 systemctl reset-failed 'devstack@*' 2>/dev/null || :
 """
 
-#: HISTORY user since until: every package of an Install that this account has asked for.
+#: HISTORY user since: every package of an Install that this account has asked for.
 HISTORY = r"""
 command -v apt-get >/dev/null || exit 0
 for log in $(ls -tr /var/log/apt/history.log* 2>/dev/null); do zcat -f "$log"; done |
-awk -v user="$1" -v since="$2" -v until="$3" '
+awk -v user="$1" -v since="$2" '
     /^Start-Date:/ {start = $2 " " $3; ours = 0; list = ""}
-    /^Requested-By:/ {ours = ($2 == user && start >= since && (until == "" || start <= until))}
+    /^Requested-By:/ {ours = ($2 == user && start >= since)}
     /^Install:/ {if (ours) {
         sub("^Install: ", ""); gsub("\\([^)]*\\)", "")
         n = split($0, found, ",")

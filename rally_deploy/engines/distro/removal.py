@@ -48,6 +48,15 @@ if command -v virsh >/dev/null && systemctl is-active -q libvirtd; then
 fi
 """
 
+# What it has in its tables goes with its package, so it need not be written; and a stop in the
+# milliseconds in which it opens its port has no end (see hosts/systemd.py).
+_KILL_DATABASE = """
+systemctl stop --no-block mariadb 2>/dev/null || exit 0
+systemctl kill -s KILL mariadb 2>/dev/null || :
+systemctl stop mariadb
+systemctl reset-failed mariadb 2>/dev/null || :
+"""
+
 _NETWORKS = rf"""
 for space in $(ip netns list 2>/dev/null | awk '$1 ~ /^(qrouter|qdhcp)-/ {{print $1}}'); do
     for pid in $(ip netns pids "$space"); do kill "$pid" 2>/dev/null || :; done
@@ -131,6 +140,8 @@ def remove(shell: Shell, jobs: Sequence[str], facts: Mapping[str, Any]) -> None:
     if "mariadb-server" not in ours or "rabbitmq-server" not in ours:
         names = " ".join(name for group in DATABASES.values() for name in group)
         shell.script(_DATABASES, names, " ".join(DATABASES), check=False)
+    if "mariadb-server" in ours:
+        shell.script(_KILL_DATABASE, timeout_s=120)
     if ours:
         packages.purge(shell, ours)
     folders = [folder for package, folder in _FOLDERS.items() if package in ours]

@@ -1,5 +1,6 @@
 """Packages, files and scripts that run once, on a server that only says what it was asked."""
 
+import hashlib
 import os
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import pytest
 from rally_deploy.errors import CommandFailed, HostError
 from rally_deploy.hosts import packages, systemd
 from rally_deploy.hosts.files import File, once, put_all
+from rally_deploy.ssh.base import STATE_DIR
 from tests.unit.engines.distro.fakes import FakeShell
 
 
@@ -106,6 +108,44 @@ def test_old_process_that_still_answers_is_not_taken_for_the_restarted_one(tmp_p
             waiting.wait(1)
         restarting.unlink()
         assert waiting.wait(30) == 0
+
+
+@pytest.fixture
+def starting(tmp_path):
+    """A machine on which a killed create's start of a service goes on for half a second."""
+    systemctl, config = tmp_path / "systemctl", tmp_path / "its.cnf"
+    config.touch()
+    systemctl.write_text(f"""#!/bin/sh
+        began={tmp_path}/began; [ -e $began ] || touch $began
+        up() {{ [ $(($(date +%s%N) - $(date -r $began +%s%N))) -gt 500000000 ]; }}
+        case $1 in
+            is-active) up ;;
+            show) up || echo 17 ;;
+            restart) if up; then echo up; else echo starting; fi >>{tmp_path}/restarted ;;
+        esac
+        """)
+    systemctl.chmod(0o755)
+
+    def look():
+        text = systemd._CONVERGE.replace(STATE_DIR, str(tmp_path))
+        done = subprocess.run(
+            ["sh", "-ec", f"{text}look mariadb {config}\nconverge", "sh", "--no-block"],
+            env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+            capture_output=True, text=True, check=True, timeout=60)
+        return done.stdout.split()
+    return look
+
+
+def test_service_is_never_restarted_while_it_starts(starting, tmp_path):
+    assert starting() == ["started", "mariadb"]
+    assert (tmp_path / "restarted").read_text() == "up\n"
+
+
+def test_start_of_before_with_the_same_files_is_waited_for(starting, tmp_path):
+    (tmp_path / "units").mkdir()
+    (tmp_path / "units/mariadb").write_text(hashlib.sha256(b"").hexdigest() + "\n")
+    assert starting() == []
+    assert not (tmp_path / "restarted").exists()
 
 
 def test_started_services_are_told():

@@ -140,7 +140,7 @@ class TestAttached:
         _, entity, engine = rig
         row = stacked(engine, entity)
         assert row.facts["since"] == "2026-11-21 10:00:00"
-        assert row.facts["after"]["until"] == "2026-11-21 10:00:01"
+        assert row.facts["after"]["packages"] == []
         assert row.facts["after"]["dest"] == "/nova/"
 
 
