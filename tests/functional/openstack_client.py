@@ -54,7 +54,7 @@ class Cloud:
 
     def __call__(self, *arguments, timeout=400):
         done = subprocess.run(
-            [self._command, *arguments], env=self.env, capture_output=True, text=True,
+            [self._command, *map(str, arguments)], env=self.env, capture_output=True, text=True,
             timeout=timeout, check=False,
         )
         assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
