@@ -20,11 +20,17 @@ _NEEDS = {
     "ip": "iproute2", "wget": "wget", "ssh-keygen": "openssh-client", "openssl": "openssl",
 }
 
+#: Ubuntu's releases with long support, the newest first. The template's own default is of 2016.
+_UBUNTU = ("resolute", "noble", "jammy")
+
 # Words go in, facts come out: one command for all that is to be known beforehand.
-_LOOK = """
-(. /etc/os-release; echo "os ${ID:-unknown} ${VERSION_CODENAME:-}")
+_LOOK = f"""
+(. /etc/os-release; echo "os ${{ID:-unknown}} ${{VERSION_CODENAME:-}}")
 echo "uid $(id -u)"
 echo "lxc $(lxc-copy --version 2>/dev/null || :)"
+for suite in {' '.join(_UBUNTU)}; do
+    [ ! -e /usr/share/debootstrap/scripts/$suite ] || echo "ubuntu $suite"
+done
 while [ $# -gt 0 ]; do
     case $1 in
         /*) [ -e "$1" ] || echo "missing $2" ;;
@@ -70,12 +76,13 @@ class HostFacts:
     release: str
     lxc_version: str
     missing: tuple[str, ...]  # packages
+    ubuntu: str = ""  # the newest release with long support that its debootstrap knows
 
 
 def look_at(shell: Shell) -> HostFacts:
     """Look what a host is and lacks, without changing anything. HostError if we are not root."""
     words = [word for need in _NEEDS.items() for word in need]
-    facts: dict[str, list[str]] = {"os": [], "uid": [], "lxc": [], "missing": []}
+    facts: dict[str, list[str]] = {"os": [], "uid": [], "lxc": [], "missing": [], "ubuntu": []}
     for line in shell.script(_LOOK, *words, quiet=True).stdout.splitlines():
         kind, _, rest = line.partition(" ")
         facts[kind].append(rest)
@@ -86,7 +93,8 @@ def look_at(shell: Shell) -> HostFacts:
         )
     distribution, _, release = facts["os"][0].partition(" ")
     return HostFacts(
-        distribution, release, facts["lxc"][0], tuple(dict.fromkeys(facts["missing"]))
+        distribution, release, facts["lxc"][0], tuple(dict.fromkeys(facts["missing"])),
+        "".join(facts["ubuntu"][:1]),
     )
 
 

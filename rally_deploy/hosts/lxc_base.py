@@ -74,11 +74,17 @@ class ImageOnHost:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def resolve_image(image: BaseImage, distribution: str, release: str) -> BaseImage:
-    """Fill in what the config leaves open with the host's own distribution and release."""
+def resolve_image(
+    image: BaseImage, distribution: str, release: str, ubuntu: str = ""
+) -> BaseImage:
+    """Fill in what the config leaves open with the host's own distribution and release.
+
+    :param ubuntu: the release of Ubuntu where the host is none itself.
+    """
     wanted = image.distribution or (distribution if distribution in _TEMPLATES else "debian")
+    usual = {"ubuntu": ubuntu, distribution: release}.get(wanted, "")
     return BaseImage(
-        wanted, image.release or (release if wanted == distribution else ""), image.arch,
+        wanted, image.release or usual, image.arch,
         tuple(sorted(set(image.packages))), tuple(image.template_options),
     )
 

@@ -58,7 +58,7 @@ class Bases:
                     config.get("arch", ""), tuple(config["packages"]),
                     tuple(config["template_options"]),
                 ),
-                found.distribution, found.release,
+                found.distribution, found.release, found.ubuntu,
             )
             made = lxc_base.has_image(shell, image.name)
         if not made:

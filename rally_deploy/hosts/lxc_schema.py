@@ -17,7 +17,8 @@ KEYS: Mapping[str, Any] = {
     "release": {
         "type": "string", "x-empty-is-absent": True,
         "description": "the distribution's release (default: the host's, where that is of "
-                       "the same distribution)",
+                       "the same distribution; for ubuntu elsewhere the newest with long "
+                       "support that the host's debootstrap knows)",
     },
     "arch": {
         "type": "string", "x-empty-is-absent": True,

@@ -94,7 +94,8 @@ class FakeHost(Shell):
         return self.hosts.running.setdefault(self.server.label, set())
 
     def do_look(self, *needs):
-        lines = ["os debian bookworm", f"uid {self.hosts.uid}", f"lxc {self.hosts.lxc_version}"]
+        lines = ["os debian bookworm", f"uid {self.hosts.uid}", f"lxc {self.hosts.lxc_version}",
+                 "ubuntu noble", "ubuntu jammy"]
         return "\n".join([*lines, *(f"missing {name}" for name in sorted(self.hosts.missing))])
 
     def do_install(self, *packages):

@@ -32,7 +32,8 @@ def test_order_of_packages_makes_no_other_base():
     (("", ""), ("debian", "bookworm"), ("debian", "bookworm")),
     (("", ""), ("ubuntu", "noble"), ("ubuntu", "noble")),
     (("", ""), ("fedora", ""), ("debian", "")),
-    (("ubuntu", ""), ("debian", "bookworm"), ("ubuntu", "")),
+    (("ubuntu", ""), ("debian", "bookworm", "jammy"), ("ubuntu", "jammy")),
+    (("ubuntu", ""), ("ubuntu", "noble", "resolute"), ("ubuntu", "noble")),
     (("debian", "trixie"), ("debian", "bookworm"), ("debian", "trixie")),
 ])
 def test_what_config_leaves_open_is_as_on_the_host(wanted, host, result):

@@ -3,6 +3,7 @@
 import pytest
 
 from rally_deploy.errors import HostError, LeftOver
+from rally_deploy.hosts.lxc_base import BaseImage
 from rally_deploy.model import ResourceState
 from rally_deploy.serverprovider.lxc import LxcProvider
 from rally_deploy.ssh.keys import make_private_key, public_key
@@ -136,6 +137,11 @@ def test_missing_packages_are_installed_and_the_user_is_told(provided, hosts, re
 def test_nothing_is_installed_where_all_is_there(provided, hosts):
     provided([LOCAL])[1].create_servers()
     assert "install" not in hosts.whats()
+
+
+def test_ubuntu_elsewhere_is_the_newest_that_its_debootstrap_knows(provided, hosts):
+    provided([LOCAL], distribution="ubuntu")[1].create_servers()
+    assert list(hosts.plain.values()) == [BaseImage("ubuntu", "noble").name]
 
 
 def test_old_lxc_is_refused_before_anything_is_made(provided, hosts):
