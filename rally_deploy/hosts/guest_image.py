@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from rally_deploy.hosts.packages import APT
 from rally_deploy.ssh import detached
 from rally_deploy.ssh.base import STATE_DIR, Shell
 
@@ -82,7 +83,7 @@ bound | renew)
 esac
 """
 
-_BUILD = r"""
+_BUILD = APT + r"""
 folder=$1 kernel_package=$2 modules=$3
 [ ! -e "$folder/ready" ] || exit 0
 export LC_ALL=C
@@ -101,7 +102,7 @@ fetch() {
             awk '$1 == "Depends:" && $2 ~ /^libtom/ {print $2}') cpio
 }
 # The lists may be as old as the base container that the server is a clone of.
-if ! fetch; then apt-get -q update; fetch; fi
+if ! fetch; then apt_get update; fetch; fi
 cd ..
 for deb in debs/*.deb; do dpkg-deb -x "$deb" root; done
 tree=$PWD/tree

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from rally_deploy.errors import CommandFailed, HostError, WaitTimeout
 from rally_deploy.hosts import foreign
 from rally_deploy.hosts import lxc_scripts as scripts
+from rally_deploy.hosts.packages import APT
 from rally_deploy.ssh.base import Shell
 
 #: What is asked for on a host, and the Debian or Ubuntu package that brings it.
@@ -41,11 +42,11 @@ done
 """
 
 # lxc-net is not wanted: networks are our own, and it would take one more of the host's.
-_INSTALL = """
+_INSTALL = APT + """
 command -v apt-get >/dev/null || { echo "no apt-get on this host" >&2; exit 70; }
-export DEBIAN_FRONTEND=noninteractive
-apt-get -q update
-apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 install "$@"
+mend
+apt_get update
+apt_get install "$@"
 """
 
 _OLDEST_LXC = (5, 0)

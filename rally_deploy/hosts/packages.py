@@ -10,15 +10,41 @@ from rally_deploy.ssh.base import STATE_DIR, Shell
 
 _POLICY = "/usr/sbin/policy-rc.d"
 
-_APT = """
+#: For ``sh``: ``apt_get`` and ``mend``, which wait for others that install (a new machine updates
+#: itself) and make good what was killed.
+APT = r"""
 export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true LC_ALL=C
+# apt's own option is for one lock of four, and dpkg waits for none.
+patiently() {
+    last=$(($(date +%s) + 300))
+    while :; do
+        # A file without a name: a pipe's end would be waited for with every daemon that has it.
+        said=$(mktemp); exec 7>"$said" 8<"$said"; rm -f "$said"
+        status=0; "$@" 2>&7 7>&- 8<&- || status=$?
+        said=$(cat <&8); exec 7>&- 8<&-
+        if [ $status = 0 ] || [ "$(date +%s)" -ge $last ] || ! echo "$said" |
+            grep -qE 'Could not get lock|Unable to (acquire|lock)|locked by another'
+        then break; fi
+        echo "others install packages here: $(echo "$said" | grep -m 1 -i lock)"
+        sleep 2
+    done
+    if [ -n "$said" ]; then echo "$said" >&2; fi
+    return $status
+}
 apt_get() {
-    apt-get -y -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 \\
-        --no-install-recommends "$@"
+    patiently apt-get -y -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 \
+        -o Dpkg::Use-Pty=0 --no-install-recommends "$@"
+}
+# What dpkg unpacked when it was killed, it neither configures nor removes: it is unpacked anew.
+mend() {
+    patiently dpkg --configure -a --force-confold || :
+    half=$(dpkg-query -W -f '${db:Status-Eflag} ${binary:Package}\n' |
+        awk '$1 == "reinstreq" {print $2}')
+    if [ -n "$half" ]; then apt_get install --reinstall $half || :; fi
 }
 """
 
-_DOWNLOAD = _APT + """
+_DOWNLOAD = APT + """
 apt_get update
 apt_get install --download-only "$@"
 """
@@ -26,7 +52,7 @@ apt_get install --download-only "$@"
 # With "fast", the two slowest things that packages do are taken out of dpkg's single file: Python
 # files are compiled for many packages at once beside it, and systemd reads its units again once,
 # at the end. Apt's own option for dpkg's path does that: nothing on the server is changed for it.
-_INSTALL = _APT + f"""
+_INSTALL = APT + f"""
 fast=$1 work={STATE_DIR}/apt; shift
 mkdir -p "$work"
 compile() {{
@@ -41,11 +67,13 @@ finish() {{
     if grep -qs "made by rdeploy" {_POLICY}; then rm -f {_POLICY}; fi
 }}
 trap finish EXIT
+# Otherwise a shell that is ended by a signal leaves it undone.
+trap 'exit 143' TERM INT HUP
 if [ ! -e {_POLICY} ] || grep -q "made by rdeploy" {_POLICY}; then
     printf '#!/bin/sh\\n# made by rdeploy: configured first\\nexit 101\\n' >{_POLICY}
     chmod 755 {_POLICY}
 fi
-dpkg --configure -a --force-confold
+mend
 set -- install -o Dpkg::Options::=--force-confold "$@"
 if [ "$fast" = yes ]; then
     mkdir -p "$work/bin"
@@ -67,7 +95,7 @@ fi
 
 #: What ``install`` does with "fast", for a root that nobody runs: of the names that are its
 #: arguments it takes those that the mirror has.
-INSTALL_IN_ROOT = _APT + """
+INSTALL_IN_ROOT = APT + """
 apt_get update
 known=$(apt-cache --no-all-versions show "$@" 2>/dev/null | sed -n 's/^Package: //p' | sort -u)
 names=
@@ -79,9 +107,12 @@ if [ -z "$names" ]; then echo "the mirror has none of these packages" >&2; exit 
 set -- yes $names
 """ + _INSTALL
 
-_PURGE = _APT + """
-dpkg --configure -a --force-confold || :
-there=$(dpkg-query -W -f '${Package}:${Architecture} ${db:Status-Abbrev}\\n' 2>/dev/null |
+_PURGE = APT + f"""
+rm -rf {STATE_DIR}/apt
+if grep -qs "made by rdeploy" {_POLICY}; then rm -f {_POLICY}; fi
+""" + r"""
+mend
+there=$(dpkg-query -W -f '${Package}:${Architecture} ${db:Status-Abbrev}\n' 2>/dev/null |
     awk '$2 != "un" {print $1}')
 gone=
 for name in "$@"; do
@@ -91,7 +122,10 @@ for name in "$@"; do
 done
 # sudo refuses to go from a host whose root has no password; we are root here without it.
 export SUDO_FORCE_REMOVE=yes
-if [ -n "$gone" ]; then apt_get purge --allow-remove-essential $gone; fi
+# What cannot be unpacked anew, as without a mirror, must go as it is.
+if [ -n "$gone" ]; then
+    apt_get purge -o Dpkg::Options::=--force-remove-reinstreq --allow-remove-essential $gone
+fi
 """
 
 
@@ -116,7 +150,7 @@ def missing(shell: Shell, names: Iterable[str]) -> list[str]:
 
 def would_install(shell: Shell, names: Sequence[str]) -> list[str]:
     """All packages that an install of these would add, dependencies too. Lists must be fresh."""
-    text = _APT + 'apt_get update >/dev/null\napt_get install --simulate "$@"'
+    text = APT + 'apt_get update >/dev/null\napt_get install --simulate "$@"'
     done = shell.script(text, *names, timeout_s=300, quiet=True)
     return [
         words[1] for words in map(str.split, done.stdout.splitlines())

@@ -49,6 +49,8 @@ def remove(
     shell, home = deployment.ssh(resource.host), str(resource.facts.get("home") or DEST)
     for job in jobs:
         detached.end(shell, job)
+    # A clone of its sources that was begun before a kill goes on until it has ended.
+    shell.wait_unlocked(f"devstack-source-{user}")
     others = ownership.others(shell, user, home, owner, jobs[-1])
     if others:
         deployment.note(

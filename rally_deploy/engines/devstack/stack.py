@@ -10,6 +10,7 @@ from rally_deploy.engines.devstack.evidence import HUNG
 from rally_deploy.engines.devstack.node import DEST, Node
 from rally_deploy.engines.devstack.watch import Watch
 from rally_deploy.errors import CommandTimeout
+from rally_deploy.hosts.packages import APT
 from rally_deploy.ssh import detached
 from rally_deploy.ssh.base import Result, Shell
 from rally_deploy.ssh.detached import JobState
@@ -31,11 +32,9 @@ exit $status
 
 # stack.sh goes on with what it finds; these it would trip over. What was there before us, and what
 # is another account's, is not ours to mend.
-_MEND = r"""
+_MEND = APT + r"""
 user=$1 dest=$2 before=$3
-if command -v dpkg >/dev/null; then
-    DEBIAN_FRONTEND=noninteractive dpkg --configure -a --force-confold >/dev/null || :
-fi
+if command -v dpkg >/dev/null; then mend >/dev/null; fi
 for dir in "$dest"/*/; do
     if [ ! -d "$dir.git" ] || [ "$(stat -c %U "${dir%/}")" != "$user" ]; then continue; fi
     name=$(basename "$dir" | tr '\n' /)
@@ -64,8 +63,9 @@ def run(
     again = found.state is JobState.RUNNING
     with deployment.step("stack.sh", node.server), Watch(deployment, node, again) as watch:
         if found.state in (JobState.ENDED, JobState.DIED):
-            shell.script(_MEND, node.user, DEST, before, timeout_s=600)
+            # Of one whose leader alone was killed, others may still be at work.
             detached.end(shell, job)
+            shell.script(_MEND, node.user, DEST, before, timeout_s=1200)
             detached.forget(shell, job)
         if again:
             deployment.note("stack.sh runs already: attached to it", node.server)

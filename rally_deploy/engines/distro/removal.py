@@ -107,9 +107,8 @@ for name in $2; do
     if id "$name" >/dev/null 2>&1; then pkill -KILL -u "$name" || :; userdel "$name" || :; fi
     if getent group "$name" >/dev/null; then groupdel "$name" || :; fi
 done
-rm -rf {STATE_DIR}/done {STATE_DIR}/units {STATE_DIR}/apt {STATE_DIR}/guest {STATE_DIR}/images
+rm -rf {STATE_DIR}/done {STATE_DIR}/units {STATE_DIR}/guest {STATE_DIR}/images
 rm -f {MARIADB_CONFIG}
-if grep -qs "made by rdeploy" /usr/sbin/policy-rc.d; then rm -f /usr/sbin/policy-rc.d; fi
 for name in nova neutron placement glance keystone; do
     rm -f /etc/systemd/system/"$name"*.service.d/50-rdeploy.conf
     rmdir /etc/systemd/system/"$name"*.service.d 2>/dev/null || :

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 import socket
 import subprocess
 
@@ -84,6 +85,87 @@ def test_failed_installation_says_why_and_what_to_do():
         packages.install(shell, "rd-1-core", ["nova"])
     assert "the installation of packages failed" in str(error.value)
     assert "mirror" in error.value.remedy
+
+
+class Machine:
+    """A machine whose package tools are stubs; ``called`` are the lines that they noted."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        for name in ("apt-get", "dpkg", "dpkg-query", "systemctl"):
+            self.stub(name, "")
+
+    def stub(self, name, text):
+        path = self.folder / name
+        path.write_text(
+            f'#!/bin/sh\nhere={self.folder}\necho "{name} $*" >>$here/called\n{text}\n')
+        path.chmod(0o755)
+
+    @property
+    def called(self):
+        return (self.folder / "called").read_text().splitlines()
+
+    def start(self, text, *words):
+        text = text.replace(STATE_DIR, f"{self.folder}/state").replace("sleep 2", "sleep 0.1")
+        return subprocess.Popen(
+            ["sh", "-ec", text.replace(packages._POLICY, f"{self.folder}/policy"), "sh", *words],
+            env={**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}"},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+    def run(self, text, *words):
+        running = self.start(text, *words)
+        out, err = running.communicate(timeout=60)
+        return running.returncode, out, err
+
+
+@pytest.fixture
+def machine(tmp_path):
+    return Machine(tmp_path)
+
+
+@pytest.mark.parametrize("said", [
+    "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)",
+    "dpkg: error: dpkg frontend lock was locked by another process with pid 7",
+])
+def test_others_who_install_are_waited_for(machine, said):
+    machine.stub("apt-get", f"""
+        if [ ! -e $here/again ]; then touch $here/again; echo "{said}" >&2; exit 100; fi""")
+    status, out, err = machine.run(packages.APT + "apt_get update")
+    assert (status, err) == (0, "")
+    assert "others install packages here: " in out
+    assert len(machine.called) == 2
+
+
+def test_other_failures_of_apt_are_told_at_once(machine):
+    machine.stub("apt-get", 'echo "E: Unable to locate package x" >&2; exit 100')
+    status, out, err = machine.run(packages.APT + "apt_get install x")
+    assert (status, out, err) == (100, "", "E: Unable to locate package x\n")
+    assert len(machine.called) == 1
+
+
+@pytest.mark.parametrize("text", [packages._INSTALL, packages._PURGE])
+def test_what_was_killed_in_unpacking_is_unpacked_anew_first(machine, text):
+    machine.stub("dpkg-query", """
+        case $* in *Eflag*) echo "reinstreq nova-common" ;; *) echo "nova-common:all ii" ;; esac
+        """)
+    words = ["no"] if text == packages._INSTALL else []
+    assert machine.run(text, *words, "nova-common")[0] == 0
+    apt = [line.split("--no-install-recommends ")[1] for line in machine.called
+           if line.startswith("apt-get")]
+    assert apt[0] == "install --reinstall nova-common"
+    assert len(apt) == 2
+
+
+def test_policy_of_ours_goes_with_an_installation_that_is_ended(machine):
+    machine.stub("apt-get", "touch $here/begun; exec sleep 30")
+    running = machine.start(packages._INSTALL, "no", "nova-common")
+    while not (machine.folder / "begun").exists():
+        assert running.poll() is None
+    assert (machine.folder / "policy").exists()
+    os.killpg(running.pid, signal.SIGTERM)
+    running.communicate(timeout=60)
+    assert not (machine.folder / "policy").exists()
+    assert not (machine.folder / "state/apt").exists()
 
 
 def test_service_that_does_not_answer_is_named_with_its_log():
