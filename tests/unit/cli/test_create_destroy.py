@@ -40,6 +40,16 @@ def test_create_json_is_lines_of_events_and_a_final_object(rdeploy):
     assert (last["type"], last["state"], last["uuid"]) == ("result", "ready", first["uuid"])
 
 
+def test_second_create_tells_what_is_left_at_each_begin(rdeploy):
+    first = rdeploy.create().err
+    rdeploy("destroy", "cloud", "--yes")
+    second = rdeploy.create().err
+    assert " left" not in first
+    begins = [line for line in second.splitlines() if " begin " in line]
+    assert begins
+    assert all(line.endswith(", a few seconds left") for line in begins)
+
+
 def test_failed_create_says_how_to_go_on(rdeploy):
     done = rdeploy("create", "--file", rdeploy.config(refuse="packages-1"))
     assert done.code == 1
