@@ -599,6 +599,37 @@ class TestFailure:
         assert "journal of devstack@n-api" in told
         assert password not in told
 
+    SUMMARY = (
+        "2026-11-21 16:02:10.101 | stack.sh log /opt/stack/logs/stack.sh.log.2026-11-21-160210",
+        "2026-11-21 16:02:13.669 | Starting Keystone",
+    )
+
+    def quiet(self, deployer, log):
+        """What is told of a stack.sh with VERBOSE off, and what its server was asked."""
+        here = node({"df -Pm": "", "tail -n": log})
+        ended = Result("stack.sh", 1, "\n".join(self.SUMMARY), "", 1.0)
+        told = evidence.broken(deployment(deployer), here, ended, self.SUMMARY)
+        return told, here.shell.asked
+
+    def test_cause_of_a_quiet_run_is_found_in_its_log(self, deployer):
+        told, asked = self.quiet(deployer, "\n".join([
+            "2026-11-21 16:02:14.003 | + lib/keystone:start:520 :   restart_service apache2",
+            "2026-11-21 16:02:15.200 | Error: No space left on device",
+            "2026-11-21 16:02:15.300 | stack.sh failed: full log in /opt/stack/logs/stack.sh.log",
+        ]))
+        assert told.brief.endswith("stack.sh failed: Error: No space left on device")
+        assert "likely cause: the disk is full" in told.details
+        assert "while running: restart_service apache2" in told.details
+        assert asked[0].endswith("/opt/stack/logs/stack.sh.log.2026-11-21-160210")
+
+    def test_output_of_a_quiet_run_is_said_to_be_in_its_log(self, deployer):
+        told, _ = self.quiet(deployer, "AttributeError: no such thing")
+        assert "is in /opt/stack/logs/stack.sh.log.2026-11-21-160210 on the server" in told.remedy
+
+    def test_log_that_cannot_be_read_leaves_what_was_printed(self, deployer):
+        told, _ = self.quiet(deployer, (1, "", "no such file"))
+        assert "Starting Keystone" in told.details
+
     def test_ended_from_outside_is_not_taken_for_an_error_of_its_own(self, deployer):
         ended = Result("stack.sh", 255, "all well\n", "the server was restarted", 1.0)
         told = evidence.broken(
