@@ -14,7 +14,7 @@ from rally_deploy.model import DeploymentRecord
 _WORDS = {
     Kind.STATE: "state", Kind.STEP_BEGIN: "begin", Kind.STEP_DONE: "done",
     Kind.STEP_FAILED: "failed", Kind.WAITING: "still", Kind.NOTE: "note",
-    Kind.WARNING: "warning", Kind.ERROR: "error",
+    Kind.TIMING: "timing", Kind.WARNING: "warning", Kind.ERROR: "error",
 }
 
 
@@ -45,6 +45,8 @@ class Plain:
         self._estimate = estimate
 
     def event(self, event: Event) -> None:
+        if event.kind is Kind.TIMING:
+            return
         with self._lock:
             say(event_line(event, self._estimate.left_at(event)))
 

@@ -128,6 +128,17 @@ def test_json_lines_have_the_time_left_of_each_begin(capsys):
     assert said[2]["left_s"] == pytest.approx(180, abs=5)
 
 
+def test_timings_are_for_programs_only(screen, capsys):
+    timing = event(Kind.TIMING, "pip_install", elapsed_s=60.0)
+    now = screen()
+    for shown in (Plain(), JsonLines(), now.live):
+        shown.event(timing)
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert json.loads(said.out)["elapsed_s"] == 60.0
+    assert "pip_install" not in "\n".join(now.end())
+
+
 def test_plain_tells_no_output_lines(capsys):
     Plain().output(Output("u", "web", "s", "hello"))
     assert capsys.readouterr() == ("", "")

@@ -24,6 +24,7 @@ from rally_deploy.engines.devstack import (
 )
 from rally_deploy.engines.devstack.node import Node
 from rally_deploy.errors import CloudBroken, HostError, UsageError
+from rally_deploy.events import Kind
 from rally_deploy.hosts import own_names
 from rally_deploy.model import Server, State
 from rally_deploy.ssh.base import Result
@@ -577,6 +578,20 @@ class TestWatch:
         seen.tell_timing()
         assert recorder.titles("note") == [
             "stack.sh took 90 s in all, osc 60 s, wait_for_service 9 s"]
+
+    def test_each_component_is_an_event_for_programs(self, tmp_path):
+        with open_deployer(tmp_path, DevstackEngine) as opened:
+            entity = deployment(opened)
+            with entity.step("stack.sh"), watch.Watch(entity, node()) as seen:
+                for line in (phase("Starting Keystone"), *self.TABLE):
+                    seen.line(line)
+                seen.tell_timing()
+            events = opened.store.events.list(entity.uuid)
+        stack = next(event.step for event in events if event.title == "stack.sh")
+        timings = [event for event in events if event.kind is Kind.TIMING]
+        assert [(event.title, event.elapsed_s) for event in timings] == [
+            ("osc", 60), ("wait_for_service", 9)]
+        assert {(event.server, event.step) for event in timings} == {("ctl", stack)}
 
 
 class TestFailure:
