@@ -276,6 +276,11 @@ class Deployment:
         self._emit(Kind.WARNING if warning else Kind.NOTE, text, step=_step.get(),
                    server=server.label if server else "")
 
+    def timing(self, what: str, seconds: float, server: Server | None = None) -> None:
+        """How long one kind of work took in all, for programs: people read it in a note."""
+        self._emit(Kind.TIMING, what, elapsed_s=seconds, step=_step.get(),
+                   server=server.label if server else "")
+
     def _emit(self, kind: Kind, title: str, detail: str = "", **fields: Any) -> None:
         mask = self._work.mask
         event = Event(self.uuid, datetime.now(timezone.utc), kind, mask(title),

@@ -87,6 +87,11 @@ class Estimate:
             with self._lock:
                 self._seen.setdefault("", event.at)
 
+    def left_at(self, event: Event) -> float | None:
+        """Tell it this event; returns what is left if that is a step's begin."""
+        self.event(event)
+        return self.left_s(event.at) if event.kind is Kind.STEP_BEGIN else None
+
     def left_s(self, now: datetime) -> float | None:
         """Seconds that are probably left; None if no past run is like this one."""
         with self._lock:

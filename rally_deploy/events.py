@@ -21,6 +21,7 @@ class Kind(str, enum.Enum):
     STEP_FAILED = "step-failed"  # detail is the error's text
     WAITING = "waiting"  # for what a step still waits, and why
     NOTE = "note"
+    TIMING = "timing"  # how long one kind of work took in all; for programs only
     WARNING = "warning"
     ERROR = "error"
 
@@ -39,7 +40,7 @@ class Event:
     server: str = ""  # the server's label
     step: str = ""  # identifies a step's begin and end
     parent_step: str = ""
-    elapsed_s: float | None = None  # of a step that ended
+    elapsed_s: float | None = None  # of a step that ended, and of a timing
     detail: str = ""
     id: int = 0  # given by the store, rising
 

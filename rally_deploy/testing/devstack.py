@@ -1,7 +1,8 @@
 """A stand-in for DevStack's git repository: its stack.sh behaves like the real one, in seconds.
 
 It refuses to run as root, reads local.conf, prints the real one's phases, time stamps, timing
-table and errors, keeps LOGFILE and its summary, and leaves what the real one leaves: its folders
+table and errors, keeps LOGFILE and its summary, prints no more than the summary where VERBOSE is
+off, and leaves what the real one leaves: its folders
 below DEST, the configuration of Nova, clouds.yaml, .stackenv, accrc, and units ``devstack@...``
 that sleep, if systemd runs. Nothing answers there. It needs git, sudo, bash and no network.
 

@@ -46,7 +46,8 @@ def command(
 
     The whole config is checked before anything is touched. The uuid is printed first: from then
     on 'list', 'show' and 'destroy' know the deployment, whatever happens to this command. Ctrl-C
-    leaves a cancelled deployment that can be resumed or destroyed.
+    leaves a cancelled deployment that can be resumed or destroyed. Where past runs can say it, a
+    step that begins tells how much of the whole is left ('left_s' with --json, in seconds).
 
     With --fromenv the cloud's address and user come from OS_AUTH_URL, OS_USERNAME, OS_PASSWORD,
     OS_PROJECT_NAME (or OS_TENANT_NAME) and the other usual variables. They are stored, the

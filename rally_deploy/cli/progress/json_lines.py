@@ -1,4 +1,7 @@
-"""Every event as one line of JSON on stdout."""
+"""Every event as one line of JSON on stdout.
+
+``left_s`` of a step's begin: seconds until the end of all, from past runs; else null.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,19 @@ class JsonLines:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._estimate = Estimate(())
 
     def begin(self, record: DeploymentRecord, estimate: Estimate) -> None:
-        pass
+        self._estimate = estimate
 
     def event(self, event: Event) -> None:
         with self._lock:
+            left_s = self._estimate.left_at(event)
+            values = {
+                **event_values(event), "left_s": None if left_s is None else round(left_s, 1),
+            }
             try:
-                click.echo(dump(event_values(event), lines=True))
+                click.echo(dump(values, lines=True))
             except OSError:
                 pass
 

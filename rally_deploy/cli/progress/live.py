@@ -81,7 +81,7 @@ class Live:
             return _step_line(f"{good} ", "green", event)
         if event.kind is Kind.STEP_FAILED:
             return _step_line(f"{bad} ", "red", event)
-        if event.kind is Kind.STEP_BEGIN:
+        if event.kind in (Kind.STEP_BEGIN, Kind.TIMING):
             return None
         styles = {
             Kind.WAITING: "cyan", Kind.NOTE: "cyan", Kind.WARNING: "yellow", Kind.ERROR: "red",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rally_deploy.engines.devstack.diagnosis import LOOK, Diagnosis, diagnose
 from rally_deploy.engines.devstack.node import DEST, Node
+from rally_deploy.engines.devstack.progress import STAMP
+from rally_deploy.engines.devstack.watch import LINES_KEPT
 from rally_deploy.errors import CloudBroken
 from rally_deploy.ssh.base import Result, Shell
 
@@ -18,6 +21,14 @@ HUNG = 124
 
 #: Lines of each unit's journal that are read, and that are shown.
 _READ, _SHOWN = 200, 12
+
+#: A line of the summary. With VERBOSE off that is all that is printed, the rest is in this file;
+#: else the trace has this line, and all is printed.
+_LOG = re.compile(r"stack\.sh log (\S.*)")
+
+_TAIL = """
+cd "$1" && tail -n "$2" "$3"
+"""
 
 _JOURNAL = """
 lines=$1; shift
@@ -32,10 +43,11 @@ def broken(
     deployment: Deployment, node: Node, ended: Result, lines: Sequence[str]
 ) -> CloudBroken:
     """The error that tells it: what stack.sh said last, its likely cause, and what to do."""
+    log, lines = _log(lines), all_lines(node, lines)
     host = node.shell.script(LOOK, DEST, check=False, quiet=True).stdout
-    first = diagnose(list(lines), host=host)
+    first = diagnose(lines, host=host)
     journals = _journals(node.shell, first.units)
-    found = diagnose(list(lines), "\n".join(journals.values()), host)
+    found = diagnose(lines, "\n".join(journals.values()), host)
     more = {u: t for u, t in journals.items() if u in found.units} or journals
     mask = deployment.mask
     # Without an exit status: then the last line is no error.
@@ -43,9 +55,25 @@ def broken(
     return CloudBroken(
         mask(f"{node.label}: stack.sh failed: {error}"),
         mask("\n".join([found.text(), *_shown(more)])),
-        _longer(found) if ended.status == HUNG and ended.stderr
-        else found.remedy or _look_yourself(found),
+        _longer(found, log) if ended.status == HUNG and ended.stderr
+        else found.remedy or _look_yourself(found, log),
     )
+
+
+def all_lines(node: Node, lines: Sequence[str]) -> list[str]:
+    """What stack.sh has told: these lines of its output, or those of its log if it has more."""
+    log = _log(lines)
+    if not log:
+        return list(lines)
+    tail = node.shell.script(
+        _TAIL, node.checkout, str(LINES_KEPT), log, check=False, quiet=True)
+    return tail.stdout.splitlines() or list(lines)
+
+
+def _log(lines: Sequence[str]) -> str:
+    """The file with what was not printed, as DevStack itself has named it; "" if there is none."""
+    found = (_LOG.match(STAMP.sub("", line, count=1).rstrip()) for line in lines)
+    return next((match[1] for match in found if match), "")
 
 
 def _journals(shell: Shell, units: Sequence[str]) -> dict[str, str]:
@@ -64,11 +92,13 @@ def _shown(journals: dict[str, str]) -> list[str]:
     return lines
 
 
-def _look_yourself(found: Diagnosis) -> str:
+def _look_yourself(found: Diagnosis, log: str) -> str:
+    output = f"{log} on the server" if log else "'rdeploy logs'"
     where = f", and 'journalctl -u {found.units[0]}' on that server" if found.units else ""
-    return f"the whole output is in 'rdeploy logs'{where}; 'rdeploy resume' runs stack.sh again"
+    return f"the whole output is in {output}{where}; 'rdeploy resume' runs stack.sh again"
 
 
-def _longer(found: Diagnosis) -> str:
+def _longer(found: Diagnosis, log: str) -> str:
     """Of one that took too long: slow, or hung in what its last command waits for."""
-    return f"raise 'timeout_s' if it was only slow; else {found.remedy or _look_yourself(found)}"
+    otherwise = found.remedy or _look_yourself(found, log)
+    return f"raise 'timeout_s' if it was only slow; else {otherwise}"

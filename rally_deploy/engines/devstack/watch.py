@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: comes a dump of the machine.
 LINES_KEPT = 20000
 
-#: Components that took less are not told.
+#: Components that took less are not in the note.
 _WORTH_S = 1
 
 #: How long the lines of before may take to come, once it is attached to again.
@@ -65,13 +65,17 @@ class Watch:
             self._step.enter_context(self._deployment.step(title, self._node.server))
 
     def tell_timing(self) -> None:
-        """DevStack's own table of what its time went into, the longest first."""
-        parts = [
-            f"{part.name} {part.seconds} s"
-            for part in sorted(self.progress.components, key=lambda part: -part.seconds)
-            if part.seconds >= _WORTH_S
-        ]
+        """DevStack's own table of what its time went into, the longest first; no phase runs now.
+
+        One note for people, and each component as an event for programs.
+        """
+        self._step.close()
+        server = self._node.server
+        found = sorted(self.progress.components, key=lambda part: -part.seconds)
+        for part in found:
+            self._deployment.timing(part.name, part.seconds, server)
+        parts = [f"{part.name} {part.seconds} s" for part in found if part.seconds >= _WORTH_S]
         if self.progress.completed:
             parts.insert(0, f"{self.progress.completed.seconds} s in all")
         if parts:
-            self._deployment.note(f"stack.sh took {', '.join(parts)}", self._node.server)
+            self._deployment.note(f"stack.sh took {', '.join(parts)}", server)

@@ -80,12 +80,20 @@ if [[ -n "$LOGFILE" ]]; then
     CURRENT_LOG_TIME=$(date "+%F-%H%M%S")
     LOGFILE=$LOGFILE.$CURRENT_LOG_TIME
     SUMFILE=$LOGFILE.summary.$CURRENT_LOG_TIME
-    exec 1> >(bash $TOP_DIR/tools/outfilter.py -v "$LOGFILE") 2>&1
-    exec 6> >(bash $TOP_DIR/tools/outfilter.py "$SUMFILE")
+    if [[ "$VERBOSE" == "True" ]]; then
+        exec 1> >(bash $TOP_DIR/tools/outfilter.py -v "$LOGFILE") 2>&1
+        exec 6> >(bash $TOP_DIR/tools/outfilter.py "$SUMFILE")
+    else
+        exec 1> >(bash $TOP_DIR/tools/outfilter.py "$LOGFILE") 2>&1
+        exec 6> >(bash $TOP_DIR/tools/outfilter.py -v "$SUMFILE" >&3)
+    fi
     echo_summary "stack.sh log $LOGFILE"
     ln -sf "$LOGFILE" "$LOGFILE_LINK"
     ln -sf "$SUMFILE" "$LOGFILE_LINK.summary"
 else
+    if [[ "$VERBOSE" != "True" ]]; then
+        exec 1>/dev/null 2>&1
+    fi
     exec 6> >(bash $TOP_DIR/tools/outfilter.py -v /dev/null >&3)
 fi
 

@@ -1,9 +1,12 @@
 import json
 import signal
 import time
+from datetime import datetime, timezone
 
 import pytest
 
+from rally_deploy.cli.settings import Settings
+from rally_deploy.events import Event, Kind
 from rally_deploy.testing.world import World
 
 
@@ -38,6 +41,16 @@ def test_create_json_is_lines_of_events_and_a_final_object(rdeploy):
     assert {event["type"] for event in events} == {"event"}
     assert "install packages" in {event["title"] for event in events}
     assert (last["type"], last["state"], last["uuid"]) == ("result", "ready", first["uuid"])
+
+
+def test_second_create_tells_what_is_left_at_each_begin(rdeploy):
+    first = rdeploy.create().err
+    rdeploy("destroy", "cloud", "--yes")
+    second = rdeploy.create().err
+    assert " left" not in first
+    begins = [line for line in second.splitlines() if " begin " in line]
+    assert begins
+    assert all(line.endswith(", a few seconds left") for line in begins)
 
 
 def test_failed_create_says_how_to_go_on(rdeploy):
@@ -225,6 +238,16 @@ def test_events_follow_until_the_create_has_ended(rdeploy):
     assert done.out.splitlines()[-1].endswith(" state   ready")
     again = rdeploy("events", "cloud", "--json").lines
     assert len(again) == len(done.out.splitlines())
+
+
+def test_timings_are_events_for_programs_only(rdeploy):
+    uuid = rdeploy.create("--json").lines[0]["uuid"]
+    with Settings().open_deployer() as deployer:
+        now = datetime.now(timezone.utc)
+        deployer.store.events.add(Event(uuid, now, Kind.TIMING, "osc", elapsed_s=60.0))
+    assert "osc" not in rdeploy("events", "cloud").out
+    last = rdeploy("events", "cloud", "--json").lines[-1]
+    assert (last["kind"], last["title"], last["elapsed_s"]) == ("timing", "osc", 60.0)
 
 
 def test_validate_tells_every_file_and_ends_with_2_if_one_is_wrong(rdeploy):

@@ -1,4 +1,5 @@
 import io
+import json
 import os
 import pty
 import re
@@ -10,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from rally_deploy.cli import progress
+from rally_deploy.cli.progress.json_lines import JsonLines
 from rally_deploy.cli.progress.live import Live
 from rally_deploy.cli.progress.plain import Plain, event_line
 from rally_deploy.cli.progress.steps import RunningSteps
@@ -96,6 +98,45 @@ def test_live_keeps_what_is_told(screen, kind):
     now = screen()
     now.live.event(event(kind, "this and that"))
     assert "this and that" in "\n".join(now.end())
+
+
+def test_plain_begin_tells_the_time_left_from_past_runs(capsys):
+    plain = Plain()
+    plain.begin(RECORD, Estimate([{"Starting Keystone": 180.0}]))
+    plain.event(begin("Starting Keystone", "a", server="ctl"))
+    plain.event(done("Starting Keystone", "a", 3.0, server="ctl"))
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith(" begin   Starting Keystone [ctl], about 3 min left")
+    assert second.endswith(" done    Starting Keystone [ctl] 3.0 s")
+
+
+def test_plain_begin_says_nothing_of_the_time_left_without_past_runs(capsys):
+    plain = Plain()
+    plain.begin(RECORD, Estimate(()))
+    plain.event(begin("Starting Keystone", "a", server="ctl"))
+    assert capsys.readouterr().err.endswith(" begin   Starting Keystone [ctl]\n")
+
+
+def test_json_lines_have_the_time_left_of_each_begin(capsys):
+    lines = JsonLines()
+    lines.begin(RECORD, Estimate([{"install": 180.0}]))
+    for one in (begin("install", "a"), done("install", "a"), begin("other", "b")):
+        lines.event(one)
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert said[0]["left_s"] == 180.0
+    assert said[1]["left_s"] is None
+    assert said[2]["left_s"] == pytest.approx(180, abs=5)
+
+
+def test_timings_are_for_programs_only(screen, capsys):
+    timing = event(Kind.TIMING, "pip_install", elapsed_s=60.0)
+    now = screen()
+    for shown in (Plain(), JsonLines(), now.live):
+        shown.event(timing)
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert json.loads(said.out)["elapsed_s"] == 60.0
+    assert "pip_install" not in "\n".join(now.end())
 
 
 def test_plain_tells_no_output_lines(capsys):

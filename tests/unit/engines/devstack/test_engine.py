@@ -24,6 +24,7 @@ from rally_deploy.engines.devstack import (
 )
 from rally_deploy.engines.devstack.node import Node
 from rally_deploy.errors import CloudBroken, HostError, UsageError
+from rally_deploy.events import Kind
 from rally_deploy.hosts import own_names
 from rally_deploy.model import Server, State
 from rally_deploy.ssh.base import Result
@@ -578,6 +579,20 @@ class TestWatch:
         assert recorder.titles("note") == [
             "stack.sh took 90 s in all, osc 60 s, wait_for_service 9 s"]
 
+    def test_each_component_is_an_event_for_programs(self, tmp_path):
+        with open_deployer(tmp_path, DevstackEngine) as opened:
+            entity = deployment(opened)
+            with entity.step("stack.sh"), watch.Watch(entity, node()) as seen:
+                for line in (phase("Starting Keystone"), *self.TABLE):
+                    seen.line(line)
+                seen.tell_timing()
+            events = opened.store.events.list(entity.uuid)
+        stack = next(event.step for event in events if event.title == "stack.sh")
+        timings = [event for event in events if event.kind is Kind.TIMING]
+        assert [(event.title, event.elapsed_s) for event in timings] == [
+            ("osc", 60), ("wait_for_service", 9)]
+        assert {(event.server, event.step) for event in timings} == {("ctl", stack)}
+
 
 class TestFailure:
     def test_error_cause_and_journal_are_told_without_secrets(self, deployer):
@@ -598,6 +613,37 @@ class TestFailure:
         assert "likely cause: " in told
         assert "journal of devstack@n-api" in told
         assert password not in told
+
+    SUMMARY = (
+        "2026-11-21 16:02:10.101 | stack.sh log /opt/stack/logs/stack.sh.log.2026-11-21-160210",
+        "2026-11-21 16:02:13.669 | Starting Keystone",
+    )
+
+    def quiet(self, deployer, log):
+        """What is told of a stack.sh with VERBOSE off, and what its server was asked."""
+        here = node({"df -Pm": "", "tail -n": log})
+        ended = Result("stack.sh", 1, "\n".join(self.SUMMARY), "", 1.0)
+        told = evidence.broken(deployment(deployer), here, ended, self.SUMMARY)
+        return told, here.shell.asked
+
+    def test_cause_of_a_quiet_run_is_found_in_its_log(self, deployer):
+        told, asked = self.quiet(deployer, "\n".join([
+            "2026-11-21 16:02:14.003 | + lib/keystone:start:520 :   restart_service apache2",
+            "2026-11-21 16:02:15.200 | Error: No space left on device",
+            "2026-11-21 16:02:15.300 | stack.sh failed: full log in /opt/stack/logs/stack.sh.log",
+        ]))
+        assert told.brief.endswith("stack.sh failed: Error: No space left on device")
+        assert "likely cause: the disk is full" in told.details
+        assert "while running: restart_service apache2" in told.details
+        assert asked[0].endswith("/opt/stack/logs/stack.sh.log.2026-11-21-160210")
+
+    def test_output_of_a_quiet_run_is_said_to_be_in_its_log(self, deployer):
+        told, _ = self.quiet(deployer, "AttributeError: no such thing")
+        assert "is in /opt/stack/logs/stack.sh.log.2026-11-21-160210 on the server" in told.remedy
+
+    def test_log_that_cannot_be_read_leaves_what_was_printed(self, deployer):
+        told, _ = self.quiet(deployer, (1, "", "no such file"))
+        assert "Starting Keystone" in told.details
 
     def test_ended_from_outside_is_not_taken_for_an_error_of_its_own(self, deployer):
         ended = Result("stack.sh", 255, "all well\n", "the server was restarted", 1.0)

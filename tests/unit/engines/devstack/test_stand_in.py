@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from rally_deploy.engines.devstack import evidence
 from rally_deploy.engines.devstack.diagnosis import diagnose
+from rally_deploy.engines.devstack.node import Node
 from rally_deploy.engines.devstack.progress import Completed, Phase, Progress
+from rally_deploy.model import Server
+from rally_deploy.ssh.base import NoObserver
+from rally_deploy.ssh.local import LocalShell
 from rally_deploy.testing.devstack import FAILURES, write_devstack
 
 #: Where the diagnosis of a failure has another name than the stand-in's.
@@ -55,6 +60,11 @@ class Place:
             stderr=subprocess.STDOUT, text=True, check=False, user=user, env=environ, timeout=60,
         )
         return done.returncode, done.stdout
+
+    def node(self):
+        server = Server("", connection="local", become=False)
+        return Node(server, LocalShell(server, NoObserver()), "ctl", "192.0.2.7",
+                    home=str(self.checkout.parent))
 
     def left(self):
         return sorted(
@@ -137,6 +147,42 @@ def test_stack_run_told_to_fail_does_as_the_real_one(place, failure):
     assert "stack.sh completed" not in output
     assert not re.search(r"command not found|syntax error|unbound variable", output)
     assert diagnose(output).name == NAMES.get(failure, failure)
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_quiet_run_that_fails_is_told_by_its_log(place, failure):
+    place.say(f"VERBOSE=False\nSTAND_IN_FAIL={failure}\n")
+
+    status, output = place.run()
+
+    assert status != 0
+    lines = evidence.all_lines(place.node(), output.splitlines())
+    assert diagnose(lines).name == NAMES.get(failure, failure)
+
+
+def test_quiet_run_prints_its_phases_and_its_end(place):
+    place.say("VERBOSE=False\n")
+
+    status, output = place.run()
+
+    assert status == 0, output
+    assert "echo_summary" not in output
+    progress = Progress()
+    told = [event for line in output.splitlines() if (event := progress.line(line))]
+    assert "Starting Keystone" in [event.title for event in told if isinstance(event, Phase)]
+    assert "osc" in {part.name for part in progress.components}
+    assert isinstance(told[-1], Completed)
+    assert "echo_summary 'Starting Keystone'" in "\n".join(
+        evidence.all_lines(place.node(), output.splitlines()))
+
+
+def test_quiet_run_without_a_log_prints_its_phases_only(place):
+    place.say("VERBOSE=False\nSTAND_IN_FAIL=port\n", LOCAL_CONF.replace("LOGFILE=", "NO_LOG="))
+
+    status, output = place.run()
+
+    assert status != 0
+    assert output.rstrip().endswith(" | Starting Keystone")
 
 
 def test_stack_failed_once_and_run_again_goes_through(place):
