@@ -230,7 +230,7 @@ def test_template_download_without_its_server_says_what_to_set_instead(made):
     with pytest.raises(HostError, match="base container .* could not be made") as caught:
         provider.create_servers()
     assert "'debian'" in caught.value.remedy
-    [row] = entity.ledger.alive("lxc_image")
+    [row] = provider.deployment.ledger.alive("lxc_image")
     provider.destroy_servers()
     # Not any half: whoever waited for the lock makes another base by now.
     images = lxc_base.list_images(lxc_rig.local_shell())

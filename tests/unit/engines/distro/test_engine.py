@@ -7,6 +7,7 @@ import re
 import pytest
 
 from rally_deploy.engines.distro import DistroEngine, readiness, wanted
+from rally_deploy.engines.distro.schema import SERVICES
 from rally_deploy.errors import CloudBroken, HostError
 from rally_deploy.model import Server, State
 from rally_deploy.serverprovider.base import ServerProvider
@@ -158,6 +159,23 @@ def test_secrets_never_stand_on_a_command_line(make, world):
     assert [s for s in secrets if s in commands] == []
     assert all(s in world.text() + "".join(
         content for content, _, _ in world.shells["host-0"].files.values()) for s in secrets)
+
+
+def test_tables_are_made_by_jobs_that_a_cancel_leaves_and_that_hold_no_secret(make, world):
+    deployment = make(world, {"ours": False})
+    deployment.deploy()
+    jobs = {
+        name: text for text in world.shells["host-0"].scripts if "setsid sh -c" in text
+        for name in re.findall(r"/jobs/rd-[0-9a-f]{8}-tables-(\w+) ", text.splitlines()[0])
+        if "-manage" in text
+    }
+    assert sorted(jobs) == sorted(SERVICES)
+    secrets = [deployment.secret(name) for name in wanted._SECRETS.values()]
+    assert [s for s in secrets if s in "".join(jobs.values())] == []
+    world.shells["host-0"].asked.clear()
+    deployment.destroy()
+    ended = "\n".join(world.shells["host-0"].asked)
+    assert all(f"-tables-{name}.ended" in ended for name in SERVICES)
 
 
 def test_second_run_installs_nothing(make, world):
