@@ -139,6 +139,20 @@ def test_put_into_a_file_as_folder_leaves_nothing(shell: LocalShell, tmp_path: P
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_put_of_which_only_a_part_comes_leaves_the_old_file(
+    shell: LocalShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, execute = tmp_path / "file", LocalShell.execute
+    shell.put(str(path), "old")
+    monkeypatch.setattr(
+        LocalShell, "execute",
+        lambda self, command, stdin, *rest: execute(self, command, stdin[:5], *rest))
+    with pytest.raises(CommandFailed, match="only a part came"):
+        shell.put(str(path), "new content")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
 def test_script_a_failing_line_ends_it(shell: LocalShell, watcher: Watcher) -> None:
     with pytest.raises(CommandFailed):
         shell.script('echo "$1"\nfalse\necho never', "first")
