@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -231,6 +232,40 @@ def test_start_that_was_on_its_way_when_ended_has_no_effect(jobs: Jobs) -> None:
     assert detached.status(jobs.shell, "j").state is JobState.ABSENT
     detached.start(jobs.shell, "j", "echo wanted")
     assert detached.attach(jobs.shell, "j", 5).stdout == "wanted\n"
+
+
+def test_forget_leaves_the_mark_of_a_later_end(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripts = detached.remote_scripts
+    assert "sleep 30" in scripts.FORGET
+    monkeypatch.setattr(scripts, "FORGET", scripts.FORGET.replace("sleep 30", "sleep 0.5"))
+    detached.end(jobs.shell, "j")
+    detached.forget(jobs.shell, "j")
+    detached.end(jobs.shell, "j")
+    time.sleep(1)
+    assert (jobs.ended / "j.ended").exists()
+    detached.forget(jobs.shell, "j")
+    assert soon(lambda: not jobs.ended.exists())
+
+
+def test_end_while_the_folder_of_the_marks_goes_is_no_failure(jobs: Jobs) -> None:
+    over = threading.Event()
+
+    def remove() -> None:
+        while not over.wait(0.002):
+            with suppress(OSError):
+                jobs.ended.rmdir()
+
+    remover = threading.Thread(target=remove)
+    remover.start()
+    try:
+        for n in range(30):
+            detached.end(jobs.shell, f"j{n}")
+            (jobs.ended / f"j{n}.ended").unlink()
+    finally:
+        over.set()
+        remover.join()
 
 
 def test_forget_removes_the_files_and_empty_folders(jobs: Jobs) -> None:
