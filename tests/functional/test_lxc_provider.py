@@ -318,6 +318,7 @@ def test_create_killed_at_many_points_destroy_leaves_nothing(killable, tmp_path)
         assert rdeploy.left_over() == [], f"killed at {point} of {points}"
 
 
+@pytest.mark.timeout(900)
 def test_build_of_base_killed_destroy_removes_the_half(killable, tmp_path):
     rdeploy, config = killable
     image = lxc_base.resolve_image(

@@ -310,6 +310,7 @@ def test_create_killed_at_many_points_of_its_first_run_destroy_leaves_no_half(
     until(lambda: rdeploy.left_over() == [], "nothing left", timeout_s=60)
 
 
+@pytest.mark.timeout(900)
 def test_killed_in_its_making_it_is_made_on_until_a_destroy_removes_the_half(
     rdeploy, small, no_base
 ):
