@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from rally_deploy.ssh import detached
 from rally_deploy.ssh.base import STATE_DIR, Shell
 
 #: Where the hashes of what was done stand on a server.
@@ -47,17 +48,26 @@ def put_all(shell: Shell, files: Iterable[File]) -> None:
 
 
 def once(
-    shell: Shell, key: str, text: str, version: str = "", *, timeout_s: float = 120.0
+    shell: Shell, key: str, text: str, version: str = "", *, job: str = "",
+    timeout_s: float = 120.0,
 ) -> bool:
     """Run a script unless it ran to its end here before with the same text and version.
 
     The script must be one that may be run again. Returns whether it was run.
+
+    :param job: for a script that must not be ended in its middle: the name of the job as which it
+        goes on whatever becomes of us. The next call waits for that one's end.
     """
     stamp = hashlib.sha256(f"{version}\n{text}".encode()).hexdigest()
     path = f"{DONE_DIR}/{key}"
     found = shell.run(["cat", path], check=False, quiet=True)
     if found.ok and found.stdout.strip() == stamp:
         return False
-    shell.script(text, timeout_s=timeout_s, lock=f"once-{key}")
+    if job:
+        done = detached.run(shell, job, text, timeout_s=timeout_s)
+        if not done.ok:
+            raise shell.failure(f"script of {key}", done)
+    else:
+        shell.script(text, timeout_s=timeout_s, lock=f"once-{key}")
     shell.put(path, stamp + "\n", mode=0o600)
     return True

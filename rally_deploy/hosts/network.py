@@ -19,7 +19,10 @@ from rally_deploy.ssh.base import Shell
 
 #: One change of a host's networks at a time, whoever makes it. The lock is on a folder that every
 #: host has, so that it leaves no file.
-HOST_LOCK = "exec 9</var/lib; flock -w 100 9"
+HOST_LOCK = """exec 9</var/lib
+flock -w 100 9 || {
+    echo "another change of this host's networks has not ended within 100 s" >&2; exit 75
+}"""
 
 #: drop_rules TAG: every firewall rule with this comment. `iptables` may not be there yet.
 DROP_RULES = """
@@ -79,7 +82,7 @@ pid_file=/run/$name.dnsmasq.pid
 stop_dnsmasq() {
     pid=$(cat "$pid_file" 2>/dev/null || :)
     if [ -n "$pid" ] && grep -qaF -- "$pid_file" "/proc/$pid/cmdline" 2>/dev/null; then
-        kill "$pid"
+        kill "$pid" || :  # it may end by itself just now
         for _ in 1 2 3 4 5 6 7 8 9 10; do
             grep -qaF -- "$pid_file" "/proc/$pid/cmdline" 2>/dev/null || break
             sleep 0.1

@@ -188,14 +188,18 @@ class Shell(ABC):
         self, path: str, content: str | bytes, mode: int = 0o644, owner: str = ""
     ) -> None:
         """Write a file at once (a reader sees the old or the new one); makes its folder."""
+        data = content.encode() if isinstance(content, str) else content
+        # If we are killed, cat sees an end too: hence the length.
         text = (
             'd=$(dirname -- "$1"); mkdir -p -- "$d"; t=$(mktemp "$d/.rd.XXXXXX"); '
-            'trap \'rm -f -- "$t"\' EXIT; cat >"$t"; chmod "$2" "$t"; '
+            'trap \'rm -f -- "$t"\' EXIT; cat >"$t"; '
+            'if [ "$(wc -c <"$t")" -ne "$4" ]; then echo "only a part came" >&2; exit 1; fi; '
+            'chmod "$2" "$t"; '
             'if [ -n "$3" ]; then chown "$3" "$t"; fi; mv -fT -- "$t" "$1"'
         )
         self.run(
-            ["sh", "-ec", text, "put", path, f"{mode:o}", owner],
-            stdin=content, timeout_s=600, quiet=True,
+            ["sh", "-ec", text, "put", path, f"{mode:o}", owner, str(len(data))],
+            stdin=data, timeout_s=600, quiet=True,
         )
 
     def get(self, path: str) -> str:

@@ -120,8 +120,12 @@ done
 END = (
     _JOB
     + r"""
-mkdir -p "$(dirname "$2")"
-: >"$2"
+# The folder goes with the last tombstone, perhaps just now.
+n=0
+until mkdir -p "$(dirname "$2")" && touch "$2"; do
+  n=$((n + 1))
+  [ "$n" -lt 50 ] || exit 1
+done
 locked || exit 0
 for f in "$d"/ended.*; do if [ -e "$f" ]; then exit 0; fi; done
 # Without its leader, its children still form its session; they carry its name.
@@ -162,15 +166,17 @@ exit 1
 """.replace("TENTHS", str(GRACE_S * 10))
 )
 
-#: ``$2`` is the tombstone: it goes too, but only once no start can be on its way any more.
+#: ``$2`` is the tombstone: it goes too, but only once no start can be on its way any more, and not
+#: if the job was ended once more meanwhile.
 FORGET = (
     _JOB
     + r"""
 if locked; then rm -rf "$d"; fi
 rmdir -p "$(dirname "$d")" 2>/dev/null || :
-if [ -e "$2" ]; then
-  setsid sh -c 'sleep 30; rm -f "$1"; rmdir "$(dirname "$1")"' forget "$2" \
-    </dev/null >/dev/null 2>&1 9<&- &
+since=$(stat -c %y "$2" 2>/dev/null) || since=
+if [ -n "$since" ]; then
+  setsid sh -c 'sleep 30; [ "$(stat -c %y "$1")" != "$2" ] || rm -f "$1"
+    rmdir "$(dirname "$1")"' forget "$2" "$since" </dev/null >/dev/null 2>&1 9<&- &
 fi
 """
 )

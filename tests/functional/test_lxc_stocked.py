@@ -256,7 +256,8 @@ def test_half_is_removed_once_the_making_of_another_is_over(plain, tmp_path, mak
     (half / "rootfs").mkdir(parents=True)
     holder = subprocess.Popen(["sh", "-ec", f"""
         exec 8<{LXC}; flock 8
-        echo {making or name} >/run/lock/rd-base.making; echo >{held}; sleep 2
+        echo {making or name} >/run/lock/rd-base.making; echo >{held}
+        exec sleep {60 if stays else 2}
     """])
     try:
         until(held.exists, "the lock")
@@ -264,6 +265,7 @@ def test_half_is_removed_once_the_making_of_another_is_over(plain, tmp_path, mak
         assert half.exists() is stays
         assert (holder.poll() is None) is stays
     finally:
+        holder.kill()
         holder.wait()
         shutil.rmtree(half, ignore_errors=True)
 
@@ -308,6 +310,7 @@ def test_create_killed_at_many_points_of_its_first_run_destroy_leaves_no_half(
     until(lambda: rdeploy.left_over() == [], "nothing left", timeout_s=60)
 
 
+@pytest.mark.timeout(900)
 def test_killed_in_its_making_it_is_made_on_until_a_destroy_removes_the_half(
     rdeploy, small, no_base
 ):
@@ -315,7 +318,7 @@ def test_killed_in_its_making_it_is_made_on_until_a_destroy_removes_the_half(
     process = rdeploy.start("create", "--name", "half", "--file", file)
     half = LXC / image_of(PACKAGES).name
     try:
-        until(lambda: (half / "rootfs/usr/sbin/policy-rc.d").exists(), "its making", timeout_s=60)
+        until(lambda: (half / "rootfs/usr/sbin/policy-rc.d").exists(), "its making", timeout_s=240)
     finally:
         process.kill()
         process.communicate()

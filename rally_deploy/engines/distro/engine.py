@@ -123,7 +123,7 @@ class DistroEngine(DistroCloud):
         with step("tables of keystone", node.server):
             self._together(
                 Job("broker", partial(infra.make_broker_user, cloud)),
-                Job("keystone", partial(keystone.set_up, cloud)),
+                Job("keystone", partial(keystone.set_up, cloud, self._tables("keystone"))),
             )
         with step("start keystone", node.server):
             systemd.start(node.shell, [keystone.unit(cloud)])
@@ -143,13 +143,21 @@ class DistroEngine(DistroCloud):
         """One service, from its tables to its answers."""
         node, step = cloud.controller, self.deployment.step
         with step(f"tables of {name}", node.server):
-            module.set_up(cloud)
+            module.set_up(cloud, self._tables(name))
         with step(f"start {name}", node.server):
             units = module.api_units(cloud)
             self._start(cloud, node, units)
             for unit in units:
                 if unit.port:
                     systemd.wait_up(node.shell, unit)
+
+    def _tables(self, name: str) -> str:
+        """The job that makes a service's tables.
+
+        MySQL takes no half-made revision back, and the next run stumbles over it: so nothing of
+        ours ends it but a removal.
+        """
+        return software.job(self, f"tables-{name}")
 
     # Nodes
 

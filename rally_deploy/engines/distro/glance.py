@@ -31,13 +31,13 @@ def files(cloud: Cloud) -> list[File]:
     ]
 
 
-def set_up(cloud: Cloud) -> None:
+def set_up(cloud: Cloud, job: str) -> None:
     """The tables, and the folder of the images."""
     shell = cloud.controller.shell
     once(shell, "glance", """
     install -d -o glance -g glance -m 750 /var/lib/glance/images
     runuser -u glance -- glance-manage db_sync
-    """, version_of(shell, "glance-api"), timeout_s=1800)
+    """, version_of(shell, "glance-api"), job=job, timeout_s=1800)
 
 
 def api_units(cloud: Cloud) -> list[Unit]:

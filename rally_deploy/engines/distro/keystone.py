@@ -30,13 +30,15 @@ def files(cloud: Cloud) -> list[File]:
     ]
 
 
-def set_up(cloud: Cloud) -> None:
+def set_up(cloud: Cloud, job: str) -> None:
     """The tables, the keys, the first admin and the identity service's own endpoints."""
     shell = cloud.controller.shell
     public, inner = cloud.public_url("keystone"), cloud.inner_url("keystone", cloud.controller)
-    # The password goes by the script's text, which is sent by stdin.
-    text = f"""
-    runuser -u keystone -- keystone-manage db_sync
+    version = version_of(shell, "keystone")
+    once(shell, "keystone", "runuser -u keystone -- keystone-manage db_sync", version, job=job,
+         timeout_s=1800)
+    # No job, whose text is a file while it runs: the password goes by stdin and lies nowhere.
+    once(shell, "keystone-bootstrap", f"""
     # What fernet_setup and credential_setup of keystone-manage do, without two slow starts.
     for kind in fernet credential; do
         install -d -o keystone -g keystone -m 700 /etc/keystone/$kind-keys
@@ -53,8 +55,7 @@ def set_up(cloud: Cloud) -> None:
     runuser -u keystone -- keystone-manage bootstrap --bootstrap-region-id {REGION} \\
         --bootstrap-public-url {public} --bootstrap-internal-url {inner} \\
         --bootstrap-admin-url {inner}
-    """
-    once(shell, "keystone", text, version_of(shell, "keystone"), timeout_s=1800)
+    """, version, timeout_s=1800)
 
 
 def catalog_calls(cloud: Cloud) -> list[Call]:

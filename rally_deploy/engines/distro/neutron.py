@@ -121,13 +121,13 @@ def _main(cloud: Cloud, node: Node) -> File:
     return File(CONFIG, ini.render(sections), 0o640, "root:neutron")
 
 
-def set_up(cloud: Cloud) -> None:
+def set_up(cloud: Cloud, job: str) -> None:
     """The tables."""
     shell = cloud.controller.shell
     once(shell, "neutron", f"""
     install -d -o neutron -g neutron /var/lib/neutron/tmp
     runuser -u neutron -- neutron-db-manage --config-file {CONFIG} --config-file {ML2} upgrade head
-    """, version_of(shell, "neutron-server"), timeout_s=1800)
+    """, version_of(shell, "neutron-server"), job=job, timeout_s=1800)
 
 
 def api_units(cloud: Cloud) -> list[Unit]:

@@ -108,7 +108,7 @@ def _config(cloud: Cloud, node: Node) -> dict[str, dict[str, Any]]:
     return sections
 
 
-def set_up(cloud: Cloud) -> None:
+def set_up(cloud: Cloud, job: str) -> None:
     """The tables of the API and of the one cell, and the cell itself."""
     shell = cloud.controller.shell
     once(shell, "nova", """
@@ -120,7 +120,7 @@ def set_up(cloud: Cloud) -> None:
     if [ -z "$cell" ]; then manage cell_v2 create_cell --name=cell1
     else manage cell_v2 update_cell --cell_uuid "$cell"; fi
     manage db sync
-    """, version_of(shell, "nova-api"), timeout_s=1800)
+    """, version_of(shell, "nova-api"), job=job, timeout_s=1800)
 
 
 def discover_hosts(cloud: Cloud) -> None:

@@ -27,11 +27,11 @@ def files(cloud: Cloud) -> list[File]:
     ]
 
 
-def set_up(cloud: Cloud) -> None:
+def set_up(cloud: Cloud, job: str) -> None:
     """The tables."""
     shell = cloud.controller.shell
     once(shell, "placement", "runuser -u placement -- placement-manage db sync",
-         version_of(shell, "placement-api"), timeout_s=1800)
+         version_of(shell, "placement-api"), job=job, timeout_s=1800)
 
 
 def api_units(cloud: Cloud) -> list[Unit]:

@@ -58,9 +58,11 @@ def _wait(
     late: set[str] = set()
 
     def all_up() -> bool:
+        # Both are whole seconds: a report in that of its restart may be the old process's. The new
+        # one needs some to report, and does so every 10 s (agents 30 s).
         up = {
             (s["name"], s["host"]) for s in remote.call("services_up")
-            if s["up"] and (s["seen"] or math.inf) >= started.get((s["name"], s["host"]), 0)
+            if s["up"] and (s["seen"] or math.inf) > started.get((s["name"], s["host"]), 0)
         }
         late.clear()
         late.update(f"{name} on {host}" for name, host in wanted - up)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rally_deploy.engines.distro.engine import DistroEngine
 
 #: The names of the jobs that run on a server whatever becomes of our connection.
-JOBS = ("download", "core", "apis", "node", "guest")
+JOBS = ("download", "core", "apis", "node", "guest", *(f"tables-{name}" for name in SERVICES))
 
 
 def core(cloud: Cloud) -> list[str]:

@@ -5,14 +5,19 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 
 import pytest
 
-from rally_deploy.errors import CommandFailed, HostError
-from rally_deploy.hosts import packages, systemd
+from rally_deploy.errors import Cancelled, CommandFailed, HostError
+from rally_deploy.hosts import files, packages, systemd
 from rally_deploy.hosts.files import File, once, put_all
+from rally_deploy.ssh import base
 from rally_deploy.ssh.base import STATE_DIR
+from rally_deploy.ssh.local import LocalShell
 from tests.unit.engines.distro.fakes import FakeShell
+from tests.unit.ssh.fakes import LOCAL, Watcher
+from tests.unit.ssh.test_local import soon
 
 
 class Stamps(FakeShell):
@@ -54,6 +59,47 @@ def test_script_that_failed_is_run_again():
         with pytest.raises(CommandFailed):
             once(shell, "nova", "manage db sync")
     assert shell.runs == 2
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A shell of this machine, which keeps its state in the test's folder."""
+    for module, name in ((base, "STATE_DIR"), (base, "RUN_DIR"), (files, "DONE_DIR")):
+        monkeypatch.setattr(module, name, str(tmp_path / name))
+    return LocalShell(LOCAL, Watcher())
+
+
+def test_job_of_a_cancelled_call_goes_on_and_the_next_one_waits_for_it(tmp_path, here):
+    runs, go = tmp_path / "runs", tmp_path / "go"
+    text = f"echo x >>{runs}\nuntil [ -e {go} ]; do sleep 0.05; done\necho over >>{runs}"
+
+    def call():
+        return once(here, "nova", text, job="rd-1-tables-nova", timeout_s=30)
+
+    def cancel():
+        if soon(runs.exists):
+            here.observer.error = Cancelled()
+
+    cancelling = threading.Thread(target=cancel)
+    cancelling.start()
+    with pytest.raises(Cancelled):
+        call()
+    cancelling.join()
+    here.observer.error = None
+    threading.Timer(0.3, go.touch).start()
+    assert call() is True
+    assert runs.read_text() == "x\nover\n"
+    assert not (tmp_path / "STATE_DIR").exists()
+    assert call() is False
+
+
+def test_job_that_fails_tells_why_and_is_run_again(tmp_path, here):
+    text = f"echo x >>{tmp_path}/runs; echo no database >&2; exit 3"
+    for _ in range(2):
+        with pytest.raises(CommandFailed, match="script of nova.* status 3") as error:
+            once(here, "nova", text, job="rd-1-tables-nova")
+        assert error.value.details == "no database"
+    assert (tmp_path / "runs").read_text() == "x\nx\n"
 
 
 def test_files_are_put_with_their_modes_and_owners():

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from rally_deploy.ssh.base import Result
 from rally_deploy.ssh.detached import JobState
 from rally_deploy.ssh.local import LocalShell
 from tests.unit.ssh.fakes import LOCAL, Watcher
-from tests.unit.ssh.test_local import gone
+from tests.unit.ssh.test_local import gone, soon
 
 
 class Jobs:
@@ -37,19 +37,17 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Jobs:
     return Jobs(tmp_path)
 
 
-def wait_until(true: Callable[[], bool], within_s: float = 5.0) -> bool:
-    end = time.monotonic() + within_s
-    while time.monotonic() < end:
-        if true():
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def test_attach_running_job_tells_its_lines_and_returns_its_status(jobs: Jobs) -> None:
-    text = 'for i in 1 2 3; do echo "$i $1 $WORD"; sleep 0.2; done; exit 4'
+def test_attach_running_job_tells_its_lines_and_returns_its_status(
+    jobs: Jobs, tmp_path: Path
+) -> None:
+    text = f"""
+    until [ -e {tmp_path}/seen ]; do sleep 0.05; done
+    for i in 1 2 3; do echo "$i $1 $WORD"; sleep 0.2; done
+    exit 4
+    """
     detached.start(jobs.shell, "j", text, "two words", env={"WORD": "it's"})
     assert detached.status(jobs.shell, "j").state is JobState.RUNNING
+    (tmp_path / "seen").touch()
     told: list[str] = []
     result = detached.attach(jobs.shell, "j", 20, told.append)
     assert result.status == 4
@@ -62,7 +60,7 @@ def test_attach_ended_job_returns_at_once_with_its_status(jobs: Jobs) -> None:
     detached.attach(jobs.shell, "j", 20)
     start = time.monotonic()
     assert detached.attach(jobs.shell, "j", 20).status == 3
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 5
 
 
 def test_attach_absent_job_raises(jobs: Jobs) -> None:
@@ -78,7 +76,7 @@ def test_attach_timeout_leaves_the_job_running(jobs: Jobs) -> None:
     detached.end(jobs.shell, "j")
 
 
-def test_attach_cancelled_raises_within_a_second(jobs: Jobs) -> None:
+def test_attach_cancelled_raises_soon(jobs: Jobs) -> None:
     detached.start(jobs.shell, "j", "sleep 60")
 
     def cancel() -> None:
@@ -88,7 +86,7 @@ def test_attach_cancelled_raises_within_a_second(jobs: Jobs) -> None:
     start = time.monotonic()
     with pytest.raises(Cancelled):
         detached.attach(jobs.shell, "j", 20)
-    assert time.monotonic() - start < 1.5
+    assert time.monotonic() - start < 5
     jobs.watcher.error = None
     detached.end(jobs.shell, "j")
 
@@ -149,7 +147,7 @@ def test_start_by_many_at_once_begins_one(jobs: Jobs, tmp_path: Path) -> None:
 def test_start_job_that_died_begins_again(jobs: Jobs) -> None:
     detached.start(jobs.shell, "j", "sleep 60")
     os.killpg(jobs.pid("j"), 9)
-    assert wait_until(lambda: detached.status(jobs.shell, "j").state is JobState.DIED)
+    assert soon(lambda: detached.status(jobs.shell, "j").state is JobState.DIED)
     result = detached.attach(jobs.shell, "j", 5)
     assert result.status == 255
     assert "before it came to an exit status" in result.stderr
@@ -182,7 +180,7 @@ def test_start_script_names_its_interpreter_is_run_by_it(jobs: Jobs) -> None:
 
 def test_end_all_processes_of_the_job_die(jobs: Jobs) -> None:
     detached.start(jobs.shell, "j", "trap '' TERM; sleep 61 & echo $!; (setsid sleep 62); wait")
-    assert wait_until(lambda: (jobs.folder / "jobs/j/log").read_text().endswith("\n"))
+    assert soon(lambda: (jobs.folder / "jobs/j/log").read_text().endswith("\n"))
     leader = jobs.pid("j")
     child = int((jobs.folder / "jobs/j/log").read_text())
     detached.end(jobs.shell, "j")
@@ -193,7 +191,7 @@ def test_end_all_processes_of_the_job_die(jobs: Jobs) -> None:
 
 def test_end_leader_killed_before_its_children_die_too(jobs: Jobs) -> None:
     detached.start(jobs.shell, "j", "sleep 61 & echo $!; wait")
-    assert wait_until(lambda: (jobs.folder / "jobs/j/log").read_text().endswith("\n"))
+    assert soon(lambda: (jobs.folder / "jobs/j/log").read_text().endswith("\n"))
     child = int((jobs.folder / "jobs/j/log").read_text())
     os.kill(jobs.pid("j"), 9)
     assert not gone(child, 0.2)
@@ -234,6 +232,40 @@ def test_start_that_was_on_its_way_when_ended_has_no_effect(jobs: Jobs) -> None:
     assert detached.status(jobs.shell, "j").state is JobState.ABSENT
     detached.start(jobs.shell, "j", "echo wanted")
     assert detached.attach(jobs.shell, "j", 5).stdout == "wanted\n"
+
+
+def test_forget_leaves_the_mark_of_a_later_end(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripts = detached.remote_scripts
+    assert "sleep 30" in scripts.FORGET
+    monkeypatch.setattr(scripts, "FORGET", scripts.FORGET.replace("sleep 30", "sleep 0.5"))
+    detached.end(jobs.shell, "j")
+    detached.forget(jobs.shell, "j")
+    detached.end(jobs.shell, "j")
+    time.sleep(1)
+    assert (jobs.ended / "j.ended").exists()
+    detached.forget(jobs.shell, "j")
+    assert soon(lambda: not jobs.ended.exists())
+
+
+def test_end_while_the_folder_of_the_marks_goes_is_no_failure(jobs: Jobs) -> None:
+    over = threading.Event()
+
+    def remove() -> None:
+        while not over.wait(0.002):
+            with suppress(OSError):
+                jobs.ended.rmdir()
+
+    remover = threading.Thread(target=remove)
+    remover.start()
+    try:
+        for n in range(30):
+            detached.end(jobs.shell, f"j{n}")
+            (jobs.ended / f"j{n}.ended").unlink()
+    finally:
+        over.set()
+        remover.join()
 
 
 def test_forget_removes_the_files_and_empty_folders(jobs: Jobs) -> None:

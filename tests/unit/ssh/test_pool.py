@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -78,22 +79,34 @@ class FakeLink:
 
 
 class SlowConnection(Connection):
-    """Connects after a moment, to nothing; raises ``error`` instead if it has one."""
+    """Connects after a moment, to nothing; raises ``error`` instead if it has one.
 
-    def __init__(self) -> None:
+    Not before so many whose check is ``checked`` wait for it.
+    """
+
+    def __init__(self, wanted: int = 0) -> None:
         super().__init__(Keys(), 1.0)
         self.connects = 0
+        self.wanted = wanted
+        self.checks: Counter[int] = Counter()
         self.error: Exception | None = None
 
     def _connect(self, server: Server, host_keys: HostKeys, check: Callable[[], None]) -> Any:
         self.connects += 1
         end = time.monotonic() + 0.3
-        while time.monotonic() < end:
+        while time.monotonic() < end or self._waiting() < self.wanted:
             check()
             time.sleep(0.01)
         if self.error:
             raise self.error
         return FakeLink()
+
+    def checked(self) -> None:
+        self.checks[threading.get_ident()] += 1
+
+    def _waiting(self) -> int:
+        # The first check is that of a thread that may not wait yet.
+        return sum(count > 1 for count in list(self.checks.values()))
 
 
 def ask(connection: Connection, check: Callable[[], None] = lambda: None) -> Any:
@@ -101,27 +114,27 @@ def ask(connection: Connection, check: Callable[[], None] = lambda: None) -> Any
 
 
 def test_link_50_threads_at_once_connect_once() -> None:
-    connection = SlowConnection()
+    connection = SlowConnection(50)
     with ThreadPoolExecutor(50) as threads:
-        links = list(threads.map(lambda _: ask(connection), range(50)))
+        links = list(threads.map(lambda _: ask(connection, connection.checked), range(50)))
     assert connection.connects == 1
     assert len({id(link) for link in links}) == 1
 
 
 def test_link_failure_is_that_of_all_who_waited_and_not_of_later_ones() -> None:
-    connection = SlowConnection()
+    connection = SlowConnection(20)
     connection.error = Unreachable(SERVER, "is down")
 
     def one(_: int) -> bool:
         with pytest.raises(Unreachable):
-            ask(connection)
+            ask(connection, connection.checked)
         return True
 
     with ThreadPoolExecutor(20) as threads:
         assert all(threads.map(one, range(20)))
     assert connection.connects == 1
     connection.error = None
-    assert ask(connection).is_active()
+    assert ask(connection, connection.checked).is_active()
 
 
 def test_link_lost_is_made_again() -> None:
@@ -140,7 +153,7 @@ def test_link_closed_is_dropped_and_made_again() -> None:
 
 
 def test_link_cancel_of_the_one_who_connects_is_not_that_of_the_others() -> None:
-    connection = SlowConnection()
+    connection = SlowConnection(1)
     cancelled = Watcher()
     outcome: list[Any] = []
 
@@ -152,20 +165,23 @@ def test_link_cancel_of_the_one_who_connects_is_not_that_of_the_others() -> None
 
     thread = threading.Thread(target=first)
     thread.start()
-    time.sleep(0.1)
+    while not connection.connects:
+        time.sleep(0.01)
     cancelled.error = Cancelled()
-    assert ask(connection).is_active()
+    assert ask(connection, connection.checked).is_active()
     thread.join()
     assert len(outcome) == 1
 
 
 def test_link_waiting_for_another_can_be_cancelled() -> None:
-    connection = SlowConnection()
+    connection = SlowConnection(1)
     thread = threading.Thread(target=ask, args=(connection,))
     thread.start()
-    time.sleep(0.05)
+    while not connection.connects:
+        time.sleep(0.01)
     watcher = Watcher()
     threading.Timer(0.05, lambda: setattr(watcher, "error", Cancelled())).start()
     with pytest.raises(Cancelled):
         ask(connection, watcher.check)
+    connection.wanted = 0
     thread.join()

@@ -175,7 +175,10 @@ def test_database_passwords_go_by_stdin_only(alone):
 def test_bootstrap_password_goes_by_stdin_only(alone):
     shell = alone.controller.shell
     shell.answers.update({"cat /var/lib/rdeploy/done": (1, "", ""), "dpkg-query": "22.0",
-                          "keystone-manage": "", "put /var/lib/rdeploy/done": ""})
-    keystone.set_up(alone)
+                          'echo "$state"': "ended 0", "keystone-manage": "", "": ""})
+    keystone.set_up(alone, "rd-1-tables-keystone")
     assert not any("S3cret" in command for command in shell.asked)
-    assert any("OS_BOOTSTRAP_PASSWORD='S3cret-admin'" in script for script in shell.scripts)
+    holding = [script for script in shell.scripts if "S3cret-admin" in script]
+    assert len(holding) == 1
+    assert "OS_BOOTSTRAP_PASSWORD='S3cret-admin'" in holding[0]
+    assert "setsid" not in holding[0]  # no job, which would keep its script in a file

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from rally_deploy.engines.distro import DistroEngine, readiness, wanted
+from rally_deploy.engines.distro.schema import SERVICES
 from rally_deploy.errors import CloudBroken, HostError
 from rally_deploy.model import Server, State
 from rally_deploy.serverprovider.base import ServerProvider
@@ -160,6 +161,23 @@ def test_secrets_never_stand_on_a_command_line(make, world):
         content for content, _, _ in world.shells["host-0"].files.values()) for s in secrets)
 
 
+def test_tables_are_made_by_jobs_that_a_cancel_leaves_and_that_hold_no_secret(make, world):
+    deployment = make(world, {"ours": False})
+    deployment.deploy()
+    jobs = {
+        name: text for text in world.shells["host-0"].scripts if "setsid sh -c" in text
+        for name in re.findall(r"/jobs/rd-[0-9a-f]{8}-tables-(\w+) ", text.splitlines()[0])
+        if "-manage" in text
+    }
+    assert sorted(jobs) == sorted(SERVICES)
+    secrets = [deployment.secret(name) for name in wanted._SECRETS.values()]
+    assert [s for s in secrets if s in "".join(jobs.values())] == []
+    world.shells["host-0"].asked.clear()
+    deployment.destroy()
+    ended = "\n".join(world.shells["host-0"].asked)
+    assert all(f"-tables-{name}.ended" in ended for name in SERVICES)
+
+
 def test_second_run_installs_nothing(make, world):
     world.installed = True
     make(world).deploy()
@@ -202,10 +220,13 @@ def test_compute_that_does_not_report_is_named(make, monkeypatch):
     assert deployment.state is State.FAILED
 
 
-def test_report_from_before_a_restart_does_not_count(make, monkeypatch, world):
+@pytest.mark.parametrize("seen", [999.0, 1000.0])
+def test_report_from_before_a_restart_or_its_very_second_does_not_count(
+    make, monkeypatch, world, seen
+):
     monkeypatch.setattr(readiness, "TIMEOUT_S", 0)
     for service in world.answers["services_up"]:
-        service["seen"] = 999.0
+        service["seen"] = seen
     with pytest.raises(CloudBroken) as error:
         make(world).deploy()
     assert error.value.details == "nova-compute on host-0 does not report"
@@ -378,7 +399,7 @@ def admitted(make, **services):
 
 
 def test_admitted_computes_are_waited_for_and_a_server_is_booted(make):
-    world, deployment = admitted(make, one=1000.0, two=1001.0)
+    world, deployment = admitted(make, one=1001.0, two=1002.0)
     deployment.engine().admit(["one", "two"])
     assert world.calls[0] == "services_up"
     assert "boot" in world.calls
@@ -386,18 +407,19 @@ def test_admitted_computes_are_waited_for_and_a_server_is_booted(make):
 
 
 def test_admitted_computes_that_nova_does_not_know_are_discovered(make):
-    world, deployment = admitted(make, one=1000.0)
+    world, deployment = admitted(make, one=1001.0)
     seen = iter([[], [{"host": "one", "up": True}]])
     world.answers["hypervisors"] = lambda _: next(seen)
     deployment.engine().admit(["one"])
     assert "cell_v2 discover_hosts" in "\n".join(world.shells["host-0"].asked)
 
 
-@pytest.mark.parametrize(("seen", "why"), [(False, "down"), (999.0, "from before its restart")])
+@pytest.mark.parametrize(("seen", "why"), [
+    (False, "down"), (999.0, "from before its restart"), (1000.0, "may be from before")])
 def test_compute_that_is_not_up_is_named_by_its_controller(make, monkeypatch, seen, why):
     monkeypatch.setattr(readiness, "TIMEOUT_S", 0)
     monkeypatch.setattr(readiness, "PER_HOST_S", 0)
-    _, deployment = admitted(make, one=1000.0, two=seen)
+    _, deployment = admitted(make, one=1001.0, two=seen)
     with pytest.raises(CloudBroken) as error:
         deployment.engine().admit(["one", "two"])
     assert error.value.details == "nova-compute on two does not report", why
