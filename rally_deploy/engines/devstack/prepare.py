@@ -129,13 +129,12 @@ def trust_our_mirrors(node: Node, host: Shell | None) -> None:
     if not node.ours or node.shell.exists("/etc/pip.conf"):
         return
     certificates, settings = _of_host(host) if host else _of_here()
-    files = [File(f"{_CA_FOLDER}/{name}", text) for name, text in certificates.items()]
-    if settings:
-        files.append(File("/etc/pip.conf", settings))
-    if files:
-        put_all(node.shell, files)
     if certificates:
+        put_all(node.shell, [
+            File(f"{_CA_FOLDER}/{name}", text) for name, text in certificates.items()])
         node.shell.run(["update-ca-certificates"], timeout_s=120)
+    if settings:  # the last, as it tells that all is there
+        node.shell.put("/etc/pip.conf", settings)
 
 
 _READ_HOST = f"""
