@@ -161,13 +161,18 @@ class _Check:
         given = set(asked.get("x-plugin-given") or ()) if asked else set()
         extra = dict(asked.get("x-plugin-keys") or {}) if asked else {}
         renamed: dict[Path, Path] = {}
+        for key in sorted(given - set(schema.get("properties", {}))):
+            if schema.get("additionalProperties") is False:
+                self._note((*path, _type_key(block)),
+                           f"{plugin.__name__} cannot stand here: it takes no '{key}'",
+                           asked.get("description") if asked else "", key=True)
         known = {**schema, "properties": {**schema.get("properties", {}), **extra},
                  "required": [k for k in schema.get("required", ()) if k not in given]}
         if not ({"type", "name"} & set(block)):
             known["required"] = [k for k in known["required"] if k != "type"]
 
-        def conflict(where: Path, key: str, alias: str) -> None:
-            self._note((*path, *where), f"'{alias}' and '{key}' are the same key",
+        def conflict(where: Path, first: str, name: str) -> None:
+            self._note((*path, *where), f"'{name}' and '{first}' are the same key",
                        "keep one of them", key=True)
 
         tidied = tidy(block, known, defaults=False, renamed=renamed, conflict=conflict)
@@ -178,9 +183,12 @@ class _Check:
         self._add(path, wrong, renamed)
         if not any(where[: len(path)] == path for where in self._unread) and not wrong:
             self._own_check(path, plugin, block, renamed, asked, placeholders)
+        told = {mistake.path for mistake in wrong}
         for where, _, schemas in nested_blocks(tidied, known):
             real = raw_path(where, renamed)
             raw = self._at((*path, *real), self._document.data)
+            if where in told and not isinstance(raw, Mapping):
+                continue
             self.block((*path, *real), raw, str(schemas.get("x-plugin")), schemas, placeholders)
 
     def _own_check(

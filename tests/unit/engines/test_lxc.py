@@ -471,6 +471,21 @@ def test_provider_of_the_inner_engine_is_warned_of(deployer, tmp_path):
         ("engine.provider", "it has no effect: the server is each host's first container")]
 
 
+@pytest.mark.parametrize(("inner", "said"), [
+    ({"type": "LxcEngine", "containers_per_host": 1, "engine": {"type": "DistroEngine"}},
+     "containers in the containers cannot be cloned"),
+    ({"type": "ExistingCloud", "auth_url": "http://h:5000/v3",
+      "admin": {"username": "u", "password": "p", "project_name": "p"}},
+     "ExistingCloud cannot stand here: it takes no 'provider'"),
+])
+def test_inner_engine_that_puts_nothing_onto_a_server_is_a_mistake(
+    deployer, tmp_path, inner, said
+):
+    found = problems(block_on(REMOTE, tmp_path, engine=inner), deployer)
+    assert list(found) == ["engine.type"]
+    assert said in found["engine.type"]
+
+
 def test_old_and_new_names_of_keys_are_the_same(deployer, tmp_path):
     block = block_on(REMOTE, tmp_path)
     block["containers_per_host"] = block.pop("nodes_per_server")
