@@ -62,6 +62,14 @@ def test_two_nodes_on_one_server_are_a_mistake_whatever_their_engines():
     assert found["nodes[1].provider.credentials[0]"].startswith("nodes[0] has")
 
 
+def test_variable_that_is_not_set_hides_no_conflict():
+    entry = {"host": "192.0.2.1", "user": "root", "password": "${env:RD_NOT_THERE}"}
+    found = problems(stacked(entry), stacked(entry))
+    assert sorted(found) == [
+        "controller.provider.credentials[0].password", "nodes[0].provider.credentials[0]",
+        "nodes[0].provider.credentials[0].password"]
+
+
 @pytest.mark.parametrize("other", [
     "root@192.0.2.1:2222", "root@192.0.2.11",
     {"host": "192.0.2.1", "user": "root", "jump": "root@gate"},
