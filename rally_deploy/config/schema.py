@@ -5,7 +5,8 @@ JSON schema (draft 2020-12) with these keywords of ours:
 ==========================  ====================================================================
 ``x-plugin``                "provider" or "engine": the value (or each item) is a nested block
 ``x-plugin-given``          keys that the outer plugin fills in itself: not required in the
-                            nested block, and what stands there is not looked at
+                            nested block, and what stands there is not looked at; a plugin
+                            that takes no such key cannot stand there
 ``x-plugin-keys``           {key: schema} that the outer plugin reads from the nested block
 ``x-plugin-placeholders``   names that it replaces in the nested block: ``{controller_ip}`` ...
 ``x-secret``                never shown (false: not even if its name sounds like a secret)
@@ -92,14 +93,14 @@ def tidy(
     *,
     defaults: bool,
     renamed: dict[Path, Path] | None = None,
-    conflict: Callable[[Path, str, str], None] = lambda path, key, alias: None,
+    conflict: Callable[[Path, str, str], None] = lambda path, first, name: None,
 ) -> Any:
     """The value with aliases replaced, empty keys left out, and defaults set if asked for.
 
     Nested plugins' blocks stay the very objects that they are.
 
     :param renamed: gets, for every key that was replaced, its new path -> its path in ``value``.
-    :param conflict: called if a key stands there under two of its names.
+    :param conflict: called with the second's path if a key stands there under two of its names.
     """
     return _tidy(value, Subschemas.of(value, schema), (), (), defaults, renamed, conflict)
 
@@ -120,14 +121,16 @@ def _tidy(
         return value
     aliases, properties = schemas.aliases(), schemas.properties()
     found: dict[str, Any] = {}
+    names: dict[str, str] = {}  # key -> its name that stands there
     for name in value:
         key = str(aliases.get(name, name))
         if value[name] in ("", None) and properties.get(key, {}).get("x-empty-is-absent"):
             continue
         if key in found:
             if found[key] != value[name]:
-                conflict((*raw, name), key, name)
+                conflict((*raw, name), names[key], name)
             continue
+        names[key] = name
         if key != name and renamed is not None:
             renamed[path + (key,)] = (*raw, name)
         found[key] = down(key, name, value[name])

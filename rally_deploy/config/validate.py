@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rally_deploy.config.blocks import plugin_name, secret_values
-from rally_deploy.config.document import MAX_DEPTH, MAX_NODES, Document, Path, parse_path
+from rally_deploy.config.document import Document, Path, parse_path
 from rally_deploy.config.messages import Mistake, mistakes, type_name
+from rally_deploy.config.plain import no_json
 from rally_deploy.config.schema import (
     Schema,
     Subschemas,
     is_type,
-    items,
     nested_blocks,
     raw_path,
     tidy,
@@ -23,7 +23,6 @@ from rally_deploy.config.strings import (
     env_problems,
     has_env,
     resolve_env,
-    string_mistake,
     substitute,
 )
 from rally_deploy.errors import ConfigError, Problem, RallyDeployError
@@ -49,7 +48,7 @@ def validate(
     """
     if not isinstance(document, Document):
         document = Document(document)
-    problems, warnings = list(_no_json(document)), []
+    problems, warnings = list(no_json(document)), []
     if not problems:
         check = _Check(document, registry, environ)
         check.block((), document.data, kind)
@@ -62,28 +61,6 @@ def validate(
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:
     """Each once, in the order of the file."""
     return sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.column))
-
-
-def _no_json(document: Document) -> Iterator[Problem]:
-    """What a config from Python may have and one from a file cannot: cycles, sets, bytes ..."""
-    todo: list[tuple[Path, Any]] = [((), document.data)]
-    seen = 0
-    while todo:
-        path, value = todo.pop()
-        seen += 1
-        if len(path) > MAX_DEPTH + 1 or seen > MAX_NODES:
-            yield document.problem(path[:4], "the config is too large or nested too deep")
-            return
-        if isinstance(value, str) and string_mistake(value):
-            yield document.problem(path, string_mistake(value))
-        if isinstance(value, float) and (value != value or abs(value) == float("inf")):
-            yield document.problem(path, "this is no number of JSON")
-        if isinstance(value, Mapping) and not all(isinstance(key, str) for key in value):
-            yield document.problem(path, "a key is not a string")
-        elif isinstance(value, (Mapping, list, tuple)):
-            todo.extend(((*path, step), below) for step, below in items(value))
-        elif value is not None and not isinstance(value, (str, int, float)):
-            yield document.problem(path, f"a {type(value).__name__} is no value of JSON")
 
 
 class _Check:
@@ -161,13 +138,18 @@ class _Check:
         given = set(asked.get("x-plugin-given") or ()) if asked else set()
         extra = dict(asked.get("x-plugin-keys") or {}) if asked else {}
         renamed: dict[Path, Path] = {}
+        for key in sorted(given - set(schema.get("properties", {}))):
+            if schema.get("additionalProperties") is False:
+                self._note((*path, _type_key(block)),
+                           f"{plugin.__name__} cannot stand here: it takes no '{key}'",
+                           asked.get("description") if asked else "", key=True)
         known = {**schema, "properties": {**schema.get("properties", {}), **extra},
                  "required": [k for k in schema.get("required", ()) if k not in given]}
         if not ({"type", "name"} & set(block)):
             known["required"] = [k for k in known["required"] if k != "type"]
 
-        def conflict(where: Path, key: str, alias: str) -> None:
-            self._note((*path, *where), f"'{alias}' and '{key}' are the same key",
+        def conflict(where: Path, first: str, name: str) -> None:
+            self._note((*path, *where), f"'{name}' and '{first}' are the same key",
                        "keep one of them", key=True)
 
         tidied = tidy(block, known, defaults=False, renamed=renamed, conflict=conflict)
@@ -176,16 +158,41 @@ class _Check:
         wrong = mistakes(
             errors, lambda where: (*path, *raw_path(where, renamed)) in self._from_env)
         self._add(path, wrong, renamed)
-        if not any(where[: len(path)] == path for where in self._unread) and not wrong:
-            self._own_check(path, plugin, block, renamed, asked, placeholders)
-        for where, _, schemas in nested_blocks(tidied, known):
-            real = raw_path(where, renamed)
-            raw = self._at((*path, *real), self._document.data)
-            self.block((*path, *real), raw, str(schemas.get("x-plugin")), schemas, placeholders)
+        nested = {
+            (*path, *raw_path(where, renamed)): (where, schemas)
+            for where, _, schemas in nested_blocks(tidied, known)
+        }
+        if all((*path, *raw_path(mistake.path, renamed)) in self._unread for mistake in wrong):
+            self._try_own_check(path, plugin, block, renamed, asked, placeholders, nested)
+        told = {mistake.path for mistake in wrong}
+        for real, (where, schemas) in nested.items():
+            raw = self._at(real, self._document.data)
+            if where in told and not isinstance(raw, Mapping):
+                continue
+            self.block(real, raw, str(schemas.get("x-plugin")), schemas, placeholders)
+
+    def _try_own_check(
+        self, path: Path, plugin: type, block: Any, renamed: Mapping[Path, Path],
+        asked: Subschemas | None, placeholders: Sequence[str], nested: Collection[Path],
+    ) -> None:
+        """The plugin's own check, also where a variable is not set: of such a value, and of what
+        it is a part of, nothing is told.
+        """
+        unread = [where for where in self._unread if where[: len(path)] == path]
+        unsure = {
+            where[:end] for where in unread for end in range(len(path) + 1, len(where) + 1)
+            if not any(where[:n] in nested for n in range(len(path) + 1, len(where)))
+        }
+        try:
+            self._own_check(path, plugin, block, renamed, asked, placeholders, unsure)
+        except Exception:
+            # What is not set stays in the block as ${env:NAME}: no plugin need understand it.
+            if not unread:
+                raise
 
     def _own_check(
         self, path: Path, plugin: type, block: Any, renamed: Mapping[Path, Path],
-        asked: Subschemas | None, placeholders: Sequence[str],
+        asked: Subschemas | None, placeholders: Sequence[str], unsure: Collection[Path],
     ) -> None:
         """The rules that a plugin's schema cannot say, and its warnings."""
         schema: Schema = plugin.CONFIG_SCHEMA  # type: ignore[attr-defined]
@@ -194,9 +201,11 @@ class _Check:
             if isinstance(wanted, Mapping) and wanted.get("x-handed") in placeholders:
                 whole.setdefault(key, _ANY_ADDRESS)
 
-        def said(method: str) -> list[Mistake]:
-            found = getattr(plugin, method, lambda config: ())(whole)
-            return [Mistake(parse_path(w), self._mask(str(message))) for w, message in found]
+        def said(method: str) -> Iterator[Mistake]:
+            for where, message in getattr(plugin, method, lambda config: ())(whole):
+                mistake = Mistake(parse_path(where), self._mask(str(message)))
+                if (*path, *raw_path(mistake.path, renamed)) not in unsure:
+                    yield mistake
 
         role = asked.get("x-plugin-role") if asked else None
         for method in ("check_config", *([f"check_as_{role}"] if role else [])):

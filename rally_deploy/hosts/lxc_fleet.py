@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from rally_deploy.deployment import Deployment
-from rally_deploy.errors import ConnectionLost, Unreachable
+from rally_deploy.errors import ConnectionLost, HostError, Unreachable
 from rally_deploy.hosts import forward, lxc, lxc_base, network
 from rally_deploy.hosts.addresses import (
     free_candidates,
@@ -86,7 +86,13 @@ class Containers:
             return host_bridge(shell, bridge, first or "", self._config.get("ipv4_prefixlen", 0))
         start = self._config.get("start_lxc_network")
         if start:
-            candidates = [host_network(start, number)]
+            try:
+                candidates = [host_network(start, number)]
+            except ValueError as error:
+                raise HostError(
+                    host, f"no network is left for it from {start} on",
+                    remedy="destroy, and begin with another 'start_lxc_network'",
+                ) from error
         else:
             prefix = prefix_for(per_host)
             candidates = list(free_candidates(self._deployment.uuid, number, hosts, prefix))

@@ -20,6 +20,10 @@ from rally_deploy.hosts.lxc import Container
 from rally_deploy.model import Server
 from rally_deploy.ssh.base import Shell
 
+#: "This network", loopback, multicast and what is reserved above.
+_UNUSABLE = tuple(
+    ipaddress.IPv4Network(cidr) for cidr in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3"))
+
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -140,10 +144,30 @@ def _own_network_problems(config: Mapping[str, Any], size: int) -> Iterator[tupl
     except ValueError:
         yield key, f"{start!r} is not an IPv4 network (10.1.1.0/24)"
         return
+    hosts = _hosts_of(config)
+    last = int(network.network_address) + hosts * network.num_addresses - 1
+    for bad in _UNUSABLE:
+        if int(network.network_address) <= int(bad.broadcast_address) and \
+                last >= int(bad.network_address):
+            which = f"{network} reaches" if hosts == 1 else \
+                f"the networks of {hosts} hosts, from {network} on, reach"
+            yield key, (f"{which} into {bad}, which no container can use: take a private network "
+                        "(10.1.1.0/24)")
     needed = size + RESERVED_ADDRESSES
     if network.num_addresses < needed:
         yield key, (f"{network} has {network.num_addresses} addresses; {size} containers per "
                     f"host need {needed}")
+
+
+def _hosts_of(config: Mapping[str, Any]) -> int:
+    """How many hosts there will be, as far as the block of their provider says it."""
+    provider = config.get("host_provider") or config.get("provider")
+    if not isinstance(provider, Mapping):
+        return 1
+    named, amount = provider.get("credentials"), provider.get("amount")
+    if isinstance(named, list):
+        return len(named) or 1
+    return amount if isinstance(amount, int) and amount > 0 else 1
 
 
 def _static_problems(config: Mapping[str, Any], size: int) -> Iterator[tuple[str, str]]:

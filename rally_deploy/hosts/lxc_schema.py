@@ -94,7 +94,7 @@ PROVIDER_SCHEMA: Mapping[str, Any] = {
                            "(default: its DHCP)",
         },
         "ipv4_prefixlen": {
-            "type": "integer", "minimum": 8, "maximum": 30,
+            "type": "integer", "minimum": 8, "maximum": 30, "x-empty-is-absent": True,
             "description": "the prefix length of that network",
         },
     },

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rally_deploy.engines.lxc import LxcEngine
-from rally_deploy.errors import EachFailed
+from rally_deploy.errors import PartlyDeployed
 from rally_deploy.serverprovider.lxc import LxcProvider
 from rally_deploy.testing.contract import open_deployer, open_deployment
 from tests.functional import clone_rig, lxc_rig
@@ -152,7 +152,7 @@ def test_one_container_per_host_needs_no_clone(made):
 
 def test_clone_whose_script_fails_does_not_start_and_is_named(made):
     deployment = made(block(inner={"refused": "-002"}))
-    with pytest.raises(Exception, match="1 of 2 clones failed") as caught:
+    with pytest.raises(Exception, match="1 of 3 containers failed") as caught:
         deployment.deploy()
     assert "-002 could not be made a node of its own" in caught.value.details
     assert "this clone is refused" in caught.value.details
@@ -168,7 +168,7 @@ def test_start_script_is_run_once_in_each_container(made, tmp_path):
     script.write_text('echo "$RDEPLOY_NUMBER $RDEPLOY_NAME $RDEPLOY_ADDRESS" >>/root/started\n'
                       'if [ "$RDEPLOY_NUMBER" = 1 ]; then echo "no room"; exit 9; fi\n')
     deployment = made(block(start_script=str(script), start_lxc_network="10.190.12.0/24"))
-    with pytest.raises(EachFailed, match="1 of 3 failed") as caught:
+    with pytest.raises(PartlyDeployed, match="1 of 3 containers failed") as caught:
         deployment.deploy()
     names = [s.name for s in deployment.servers()]
     assert f"{names[1]}: the start script ended with status 9" in caught.value.details
@@ -182,7 +182,7 @@ def test_start_script_is_run_once_in_each_container(made, tmp_path):
 
 def test_service_that_does_not_come_up_in_a_clone_is_told(made):
     deployment = made(block(containers_per_host=2, inner={"sick": "-001"}))
-    with pytest.raises(EachFailed) as caught:
+    with pytest.raises(PartlyDeployed) as caught:
         deployment.deploy()
     assert "-001: a service that ran in the first container does not run" in caught.value.details
     assert "rdt-node.service failed" in caught.value.details

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from rally_deploy.config import normalize, plugin_name
@@ -10,13 +10,13 @@ from rally_deploy.deployment import Deployment
 from rally_deploy.engines.base import DeployEngine
 from rally_deploy.engines.lxc import schema
 from rally_deploy.engines.lxc.nodes import First, Node, Seeds, run_start_script, tell_memory
-from rally_deploy.errors import Cancelled, PartlyDeployed
+from rally_deploy.errors import Cancelled, EachFailed, PartlyDeployed
 from rally_deploy.hosts import beforehand
 from rally_deploy.hosts.beforehand import Beforehand
 from rally_deploy.hosts.lxc_fleet import CLONE, CONTAINER, Containers
 from rally_deploy.hosts.lxc_place import Place, Spot, name_part
 from rally_deploy.hosts.lxc_seed import wait_for_services
-from rally_deploy.model import Resource, ResourceState, State
+from rally_deploy.model import Resource, ResourceState, Server, State
 
 
 class LxcEngine(DeployEngine):
@@ -55,15 +55,17 @@ class LxcEngine(DeployEngine):
         self.deployment.record_servers([node.server for node in nodes])
         self.deployment.move(State.DEPLOYING)
         children = [self._child(first) for first in nodes]
-        self.deployment.each(
-            lambda first: self._deploy_first(children[first.number], first), nodes)
-        failures = self._clone(containers, firsts, clones, nodes, children)
+        failures = self._deploy_firsts(nodes, children)
+        lost = [first for first in nodes if first.row.name in failures]
+        good = [first for first in nodes if first not in lost]
+        self._clone(containers, firsts, clones, good, children, failures)
         with self.deployment.step("wait until their SSH servers answer"):
-            nodes = self._nodes(containers, self._rows())
-        self.deployment.record_servers([node.server for node in nodes])
-        self._bring_up(nodes)
+            nodes = self._nodes(
+                containers, [row for row in self._rows() if row.name not in failures])
+        self.deployment.record_servers([node.server for node in [*nodes, *lost]])
+        self._bring_up(nodes, failures)
         if failures:
-            raise _partly(failures, len(clones), self.compute_hosts()) \
+            raise _partly(failures, len(firsts) + len(clones), self._computes(failures)) \
                 from next(iter(failures.values()))
         if not self.deployment.handed:
             self._tell_of_outsiders(children[0])
@@ -92,8 +94,8 @@ class LxcEngine(DeployEngine):
         return sorted(rows, key=lambda row: (row.facts["place"], row.facts["number"]))
 
     def _nodes(self, containers: Containers, rows: Sequence[Resource]) -> list[Node]:
-        pairs = zip(rows, containers.servers(rows), strict=True)
-        return [Node(number, row, server) for number, (row, server) in enumerate(pairs)]
+        return [Node(row, server, self.config["containers_per_host"])
+                for row, server in zip(rows, containers.servers(rows), strict=True)]
 
     def _child(self, first: Node) -> Deployment:
         """What the inner engine works on: a host's first container."""
@@ -102,56 +104,76 @@ class LxcEngine(DeployEngine):
             handed=self.deployment.handed, servers=[first.server],
         )
 
-    def _deploy_first(self, child: Deployment, first: Node) -> None:
-        with self.deployment.step("deploy the first container", first.server):
-            child.deploy()
+    def _deploy_firsts(
+        self, nodes: Sequence[Node], children: Sequence[Deployment]
+    ) -> dict[str, Exception]:
+        """The errors of those that failed, if there is one that did not: else it raises."""
+        failures: dict[str, Exception] = {}
+
+        def deploy(first: Node) -> None:
+            with self.deployment.step("deploy the first container", first.server):
+                children[first.place].deploy()
+
+        if len(nodes) == 1:
+            deploy(nodes[0])
+            return failures
+        self.deployment.each(lambda first: self._try(
+            lambda: deploy(first), first.row.name, first.server, failures), nodes)
+        if len(failures) == len(nodes):
+            raise EachFailed(len(nodes), {}, dict(enumerate(failures.items()))) \
+                from next(iter(failures.values()))
+        return failures
 
     def _clone(
         self, containers: Containers, firsts: Sequence[Spot], clones: Sequence[Spot],
-        nodes: Sequence[Node], children: Sequence[Deployment],
-    ) -> dict[str, Exception]:
-        """All containers run at its end, but for the clones that it returns with their errors."""
+        nodes: Sequence[Node], children: Sequence[Deployment], failures: dict[str, Exception],
+    ) -> None:
+        """Clones of the first containers ``nodes``; all run at its end, but for those that failed.
+        """
         seeds = Seeds(self.deployment)
+        places = {node.place for node in nodes}
+        clones = [spot for spot in clones if spot.place.number in places]
         with self.deployment.step("make the first containers ready to be cloned"):
             sources = seeds.prepare([
-                First(node, child.engine().clone_script(), frozenset(
-                    spot.label for spot in clones if spot.place == first.place))
-                for first, node, child in zip(firsts, nodes, children, strict=True)
+                First(node, children[node.place].engine().clone_script(), frozenset(
+                    spot.label for spot in clones if spot.place.number == node.place))
+                for node in nodes
             ])
         with self.deployment.step(f"make {len(clones)} clones"):
-            failures = self._make_clones(containers, clones, sources)
-            containers.make(
-                [spot for spot in firsts if not seeds.runs(sources[spot.place.number])])
-        return failures
+            self.deployment.each(lambda spot: self._try(
+                lambda: containers.make([spot], sources=sources),
+                self.deployment.ledger.name(spot.label), spot.place.host, failures), clones)
+            containers.make([spot for spot in firsts if spot.place.number in places
+                             and not seeds.runs(sources[spot.place.number])])
 
-    def _make_clones(
-        self, containers: Containers, clones: Sequence[Spot], sources: Mapping[int, Resource]
-    ) -> dict[str, Exception]:
+    def _try(
+        self, work: Callable[[], object], name: str, server: Server,
+        failures: dict[str, Exception],
+    ) -> None:
         """One of many that fails must not keep the others from being a part of the cloud."""
-        failures: dict[str, Exception] = {}
+        try:
+            work()
+        except Cancelled:
+            raise
+        except Exception as error:
+            self.deployment.note(f"{name} failed: {error}", server, warning=True)
+            failures[name] = error
 
-        def make(spot: Spot) -> None:
-            try:
-                containers.make([spot], sources=sources)
-            except Cancelled:
-                raise
-            except Exception as error:
-                name = self.deployment.ledger.name(spot.label)
-                self.deployment.note(f"{name} failed: {error}", spot.place.host, warning=True)
-                failures[name] = error
-
-        self.deployment.each(make, clones)
-        return failures
-
-    def _bring_up(self, nodes: Sequence[Node]) -> None:
+    def _bring_up(self, nodes: Sequence[Node], failures: dict[str, Exception]) -> None:
         path, each = self.config.get("start_script"), self.deployment.each
+
+        def try_each(work: Callable[[Node], None]) -> None:
+            each(lambda node: self._try(
+                lambda: work(node), node.row.name, node.server, failures),
+                [node for node in nodes if node.row.name not in failures])
+
         if path:
             with open(schema.script_path(path), encoding="utf-8") as file:
                 text = file.read()
             with self.deployment.step("run the start script in each container"):
-                each(lambda node: run_start_script(self.deployment, text, node), nodes)
+                try_each(lambda node: run_start_script(self.deployment, text, node))
         with self.deployment.step("wait until the services run in each container"):
-            each(lambda node: wait_for_services(self.deployment.ssh(node.server)), nodes)
+            try_each(lambda node: wait_for_services(self.deployment.ssh(node.server)))
 
     def _tell_of_outsiders(self, first: Deployment) -> None:
         """Computes of a cloud that is no deployment of ours: nobody admits them."""
@@ -170,12 +192,19 @@ class LxcEngine(DeployEngine):
 
     def compute_hosts(self) -> list[str]:
         """Those of each first container, and the same of each of its clones."""
+        return self._computes()
+
+    def _computes(self, failed: Collection[str] = ()) -> list[str]:
+        """The computes of all containers but the failed ones."""
         rows, found = self._rows(), []
         for child in self.deployment.children():
+            if child.state is not State.READY:
+                continue  # its first container failed, so it has no clones
             place = int(child.name.rpartition("-")[2])
             names = child.engine().compute_hosts()
             theirs = [row.name for row in rows if row.facts["place"] == place]
-            found += [_renamed(name, theirs[0], own) for own in theirs for name in names]
+            found += [_renamed(name, theirs[0], own)
+                      for own in theirs if own not in failed for name in names]
         return found
 
     def admit(self, hosts: Sequence[str]) -> None:
@@ -203,10 +232,10 @@ def _renamed(host: str, first: str, name: str) -> str:
 
 
 def _partly(
-    failures: Mapping[str, Exception], clones: int, hosts: Sequence[str]
+    failures: Mapping[str, Exception], count: int, hosts: Sequence[str]
 ) -> PartlyDeployed:
     return PartlyDeployed(
-        f"{len(failures)} of {clones} clones failed: {', '.join(sorted(failures))}",
+        f"{len(failures)} of {count} containers failed: {', '.join(sorted(failures))}",
         "\n".join(f"{name}: {error}" for name, error in sorted(failures.items())),
-        "mend what is named, then 'rdeploy resume': it makes only these again", hosts,
+        "mend what is named, then 'rdeploy resume': it goes on with these alone", hosts,
     )

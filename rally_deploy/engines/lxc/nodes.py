@@ -24,11 +24,21 @@ _OWN = "memory"
 
 @dataclass(frozen=True)
 class Node:
-    """A container that is up. ``number`` counts over all hosts."""
+    """A container that is up."""
 
-    number: int
     row: Resource
     server: Server
+    per_host: int  # containers on each host
+
+    @property
+    def place(self) -> int:
+        """The number of its host."""
+        return int(self.row.facts["place"])
+
+    @property
+    def number(self) -> int:
+        """Counts over all hosts; those that failed keep theirs, as a resume makes them."""
+        return self.place * self.per_host + int(self.row.facts["number"])
 
     @property
     def label(self) -> str:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rally_deploy.config import plugin_name
 from rally_deploy.hosts.lxc_place import problems_of
 from rally_deploy.hosts.lxc_schema import KEYS, NAME_PATTERN
 
@@ -63,6 +64,10 @@ def script_path(path: str) -> str:
 def mistakes(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What the schema cannot say: (path, message)."""
     yield from problems_of(config)
+    if plugin_name(config["engine"]) == "LxcEngine":
+        key = "type" if "type" in config["engine"] else "name"
+        yield f"engine.{key}", ("containers in the containers cannot be cloned: name what is to "
+                                "be deployed in each container")
     script = config.get("start_script")
     if isinstance(script, str) and script:
         path = script_path(script)

@@ -10,7 +10,7 @@ from typing import Any
 from rally_deploy.config import substitute
 from rally_deploy.deployment import Deployment
 from rally_deploy.engines.base import DeployEngine
-from rally_deploy.engines.multihost import handed, schema
+from rally_deploy.engines.multihost import conflicts, handed, schema
 from rally_deploy.errors import (
     Cancelled,
     CloudBroken,
@@ -47,7 +47,7 @@ class MultihostEngine(DeployEngine):
     @classmethod
     def plan(cls, config: Mapping[str, Any]) -> Iterable[str]:
         """How many nodes there will be."""
-        count = sum(schema.count_of(node) for node in config["nodes"])
+        count = sum(conflicts.count_of(node) for node in config["nodes"])
         yield f"deploys the controller, then {_nodes(count)} around it at the same time"
 
     def deploy(self) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class MultihostEngine(DeployEngine):
             handed.require_values(raw["nodes"], values)
         blocks = [
             {key: value for key, value in block.items() if key != "count"}
-            for block in raw["nodes"] for _ in range(schema.count_of(block))
+            for block in raw["nodes"] for _ in range(conflicts.count_of(block))
         ]
         with step(f"deploy {_nodes(len(blocks))}"):
             outcomes = self._deploy_nodes(controller, blocks, values)

@@ -8,6 +8,8 @@ from typing import Any
 
 from rally_deploy.config import path_text, plugin_name
 from rally_deploy.config.strings import each_string
+from rally_deploy.engines.multihost import conflicts
+from rally_deploy.engines.multihost.conflicts import NAMED_SERVERS, count_of
 
 #: What nodes are told of their controller; docs/config.rst says what each is.
 HANDED_ON = (
@@ -18,9 +20,6 @@ HANDED_ON = (
 )
 #: As some of Rally's documents have it.
 MISSPELT = "contoller_ip"
-
-#: Providers that name servers instead of making them.
-_NAMED_SERVERS = ("ExistingServers", "DummyProvider")
 
 _ANY = re.compile(r"\{(cont\w*ler_\w+)\}")
 
@@ -76,20 +75,16 @@ CONFIG_SCHEMA: Mapping[str, Any] = {
 }
 
 
-def count_of(node: Mapping[str, Any]) -> int:
-    """How many nodes a block of ``nodes`` stands for."""
-    return int(node.get("count", 1))
-
-
 def mistakes(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What the schema cannot say, as (path below the block, message)."""
     for index, node in enumerate(config["nodes"]):
         # An engine around another one makes servers of its own on those that are named.
-        provider = plugin_name(node.get("provider"))
-        if count_of(node) > 1 and provider in _NAMED_SERVERS and "engine" not in node:
+        provider, count = plugin_name(node.get("provider")), count_of(node)
+        if count > 1 and provider in NAMED_SERVERS and "engine" not in node:
             yield (f"nodes[{index}].count",
-                   f"{provider} names the same servers for each of the {count_of(node)} nodes: "
+                   f"{provider} names the same servers for each of the {count} nodes: "
                    "give each a block of its own")
+    yield from conflicts.mistakes(config)
 
 
 def warnings(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -33,11 +33,12 @@ def test_dns_counts_for_the_engines_provider():
 
 def test_dns_counts_for_every_node_but_those_with_their_own():
     own = {"nsupdate_url": "http://ns.example.net/"}
-    node = {"type": "DistroEngine", "provider": SERVERS, "controller": "{controller_ip}"}
+    second, third = ({**SERVERS, "credentials": [f"root@192.0.2.{n}"]} for n in (2, 3))
+    node = {"type": "DistroEngine", "provider": second, "controller": "{controller_ip}"}
     document = read(
         dns=DNS, type="MultihostEngine", controller={
             "type": "DistroEngine", "roles": ["controller"], "provider": SERVERS},
-        nodes=[node, {**node, "provider": {**SERVERS, "dns": own}}])
+        nodes=[node, {**node, "provider": {**third, "dns": own}}])
     blocks = [document.data["controller"], *document.data["nodes"]]
     assert [block["provider"]["dns"] for block in blocks] == [DNS, DNS, own]
     assert validate(document, Registry(), {}) == []

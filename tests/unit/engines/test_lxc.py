@@ -5,6 +5,7 @@ import pytest
 from rally_deploy import config as configs
 from rally_deploy.config import Document
 from rally_deploy.engines.lxc import LxcEngine
+from rally_deploy.engines.lxc import engine as lxc_engine
 from rally_deploy.errors import (
     CloudBroken,
     ConfigError,
@@ -27,9 +28,12 @@ class Inner(FakeEngine):
     """A FakeEngine whose clones have a script and whose servers are computes."""
 
     handed = []
+    broken = ""  # the end of the name of a deployment that fails
 
     def deploy(self):
         self.handed.append(dict(self.deployment.handed))
+        if self.broken and self.deployment.name.endswith(self.broken):
+            raise CloudBroken("it is broken")
         if self.config["refuse"] == "deploy":
             raise CloudBroken("it was to fail")
         return super().deploy()
@@ -235,7 +239,7 @@ def test_service_that_does_not_run_is_told_with_its_container(made, hosts):
     short = deployment.record.short
     sick = f"rd-{short}-compute-10-1-1-0-001"
     hosts.refused[sick, "wait_for_services"] = 70, "some log\nnova-compute.service failed"
-    with pytest.raises(EachFailed, match="1 of 3 failed") as caught:
+    with pytest.raises(PartlyDeployed, match="1 of 3 containers failed") as caught:
         deployment.deploy()
     assert f"{sick}: a service that ran in the first container does not run: " \
            "nova-compute.service failed" in caught.value.details
@@ -255,7 +259,7 @@ def test_clone_that_does_not_start_keeps_no_other_from_being_used(made, hosts, r
     short = deployment.record.short
     first, good, lost = (f"rd-{short}-compute-10-1-1-0-00{n}" for n in range(3))
     hosts.refused[lost, "start"] = 70, "no such cgroup"
-    with pytest.raises(PartlyDeployed, match=f"1 of 2 clones failed: {lost}") as caught:
+    with pytest.raises(PartlyDeployed, match=f"1 of 3 containers failed: {lost}") as caught:
         deployment.deploy()
     assert caught.value.hosts == (f"{first}1", f"{good}1")
     assert "no such cgroup" in caught.value.details
@@ -268,6 +272,56 @@ def test_clone_that_does_not_start_keeps_no_other_from_being_used(made, hosts, r
     deployment.deploy()
     assert [args[0] for _, what, args in hosts.commands if what == "make"] == [lost]
     assert hosts.running["one"] == {first, good, lost}
+
+
+@pytest.mark.parametrize("step", ["script", "services"])
+def test_container_that_does_not_come_up_keeps_no_other_from_being_used(
+    made, hosts, tmp_path, monkeypatch, step
+):
+    script = tmp_path / "start.sh"
+    script.write_text("echo")
+    broken = {"2"}
+
+    def run(deployment, text, node):
+        if step == "script" and str(node.number) in broken:
+            raise HostError(node.server, "the start script ended with status 9")
+
+    monkeypatch.setattr(lxc_engine, "run_start_script", run)
+    deployment = made(REMOTE[:1], start_script=str(script))
+    first, good, sick = (f"rd-{deployment.record.short}-compute-10-1-1-0-00{n}" for n in range(3))
+    if step == "services":
+        hosts.refused[sick, "wait_for_services"] = 70, "nova-compute.service failed"
+    with pytest.raises(PartlyDeployed, match=f"1 of 3 containers failed: {sick}") as caught:
+        deployment.deploy()
+    assert caught.value.hosts == (f"{first}1", f"{good}1")
+    assert len(deployment.servers()) == 3
+    waited = [label for label, what, _ in hosts.commands if what == "wait_for_services"]
+    assert {first, good} <= set(waited)
+    assert (sick in waited) == (step == "services")
+    broken.clear()
+    hosts.refused.clear()
+    deployment.deploy()
+    assert deployment.state is State.READY
+
+
+def test_first_container_that_fails_on_one_host_keeps_no_other_host_from_being_used(
+    made, hosts, monkeypatch
+):
+    monkeypatch.setattr(Inner, "broken", "first-1")
+    deployment = made()
+    short = deployment.record.short
+    lost = f"rd-{short}-compute-10-1-2-0-000"
+    with pytest.raises(PartlyDeployed, match=f"1 of 6 containers failed: {lost}") as caught:
+        deployment.deploy()
+    assert caught.value.hosts == tuple(f"rd-{short}-compute-10-1-1-0-00{n}1" for n in range(3))
+    assert "it is broken" in caught.value.details
+    assert names(hosts, "two") == ["compute-10-1-2-0-000"]
+    assert len(hosts.running["one"]) == 3
+    assert lost in [server.name for server in deployment.servers()]
+    monkeypatch.setattr(Inner, "broken", "")
+    deployment.deploy()
+    assert [len(hosts.running[host]) for host in ("one", "two")] == [3, 3]
+    assert len(deployment.engine().compute_hosts()) == 6
 
 
 def test_forwarded_ports_of_the_host_lead_to_all_containers_and_go_with_them(made, hosts):
@@ -299,7 +353,7 @@ def test_resume_counts_only_the_clones_that_lack(made, hosts, recorder):
     deployment = made(REMOTE[:1])
     sick = f"rd-{deployment.record.short}-compute-10-1-1-0-001"
     hosts.refused[sick, "wait_for_services"] = 70, "nova-compute.service failed"
-    with pytest.raises(EachFailed, match="1 of 3 failed"):
+    with pytest.raises(PartlyDeployed, match="1 of 3 containers failed"):
         deployment.deploy()
     hosts.refused.clear()
     hosts.memory = 400_000_000  # 40 MB are left beside the three
@@ -415,6 +469,21 @@ def test_provider_of_the_inner_engine_is_warned_of(deployer, tmp_path):
     warnings = configs.validate(Document(block), deployer.registry, {})
     assert [(w.path, w.message) for w in warnings] == [
         ("engine.provider", "it has no effect: the server is each host's first container")]
+
+
+@pytest.mark.parametrize(("inner", "said"), [
+    ({"type": "LxcEngine", "containers_per_host": 1, "engine": {"type": "DistroEngine"}},
+     "containers in the containers cannot be cloned"),
+    ({"type": "ExistingCloud", "auth_url": "http://h:5000/v3",
+      "admin": {"username": "u", "password": "p", "project_name": "p"}},
+     "ExistingCloud cannot stand here: it takes no 'provider'"),
+])
+def test_inner_engine_that_puts_nothing_onto_a_server_is_a_mistake(
+    deployer, tmp_path, inner, said
+):
+    found = problems(block_on(REMOTE, tmp_path, engine=inner), deployer)
+    assert list(found) == ["engine.type"]
+    assert said in found["engine.type"]
 
 
 def test_old_and_new_names_of_keys_are_the_same(deployer, tmp_path):

@@ -52,8 +52,9 @@ def deployment(tmp_path, container, config):
 
 def node(deployment):
     row = deployment.ledger.create(
-        "lxc_container", "c1", lambda row: {"address": "10.0.0.2"}, lambda row: None)
-    return Node(1, row, SERVER)
+        "lxc_container", "c1", lambda row: {"address": "10.0.0.2"}, lambda row: None,
+        facts={"place": 1, "number": 2})
+    return Node(row, SERVER, 4)
 
 
 def test_script_is_run_once(deployment, container):
@@ -78,3 +79,7 @@ def test_script_that_failed_is_run_again(deployment, container):
     container.status = 0
     run_start_script(deployment, "echo", node(deployment))
     assert container.began == 2
+
+
+def test_number_counts_over_all_hosts_whatever_else_failed(deployment):
+    assert node(deployment).number == 6

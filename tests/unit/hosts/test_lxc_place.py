@@ -34,6 +34,15 @@ def test_dhcp_leaves_the_address_open():
     ({"start_lxc_network": "10.1.1.0/30", "containers_per_host": 2}, "start_lxc_network",
      "10.1.1.0/30 has 4 addresses; 2 containers per host need 5"),
     ({"start_lxc_network": "10.1.1"}, "start_lxc_network", "not an IPv4 network"),
+    ({"start_lxc_network": "127.1.0.0/16"}, "start_lxc_network",
+     "127.1.0.0/16 reaches into 127.0.0.0/8, which no container can use"),
+    ({"start_lxc_network": "224.0.1.0/24"}, "start_lxc_network", "into 224.0.0.0/3"),
+    ({"start_lxc_network": "255.255.255.0/24"}, "start_lxc_network", "into 224.0.0.0/3"),
+    ({"start_lxc_network": "223.255.255.0/24", "provider": {"credentials": ["a@b", "a@c"]}},
+     "start_lxc_network",
+     "the networks of 2 hosts, from 223.255.255.0/24 on, reach into 224.0.0.0/3"),
+    ({"start_lxc_network": "126.255.0.0/16", "host_provider": {"amount": 2}},
+     "start_lxc_network", "reach into 127.0.0.0/8"),
     ({"start_lxc_network": "10.1.1.0/24", "network_bridge": "br0"}, "start_lxc_network",
      "not together"),
     ({"ipv4_start_address": "10.1.1.9", "network_bridge": "br0"}, "ipv4_start_address",
@@ -54,6 +63,7 @@ def test_mistake_that_a_schema_cannot_see_is_found(config, path, said):
 
 @pytest.mark.parametrize("config", [
     {}, {"start_lxc_network": "10.1.1.0/29", "containers_per_host": 5},
+    {"start_lxc_network": "223.255.254.0/24", "provider": {"credentials": ["a@b", "a@c"]}},
     {"ipv4_start_address": "", "ipv4_prefixlen": 20, "network_bridge": "br0"},
     {"tunnel_to": []},
 ])
@@ -63,9 +73,11 @@ def test_good_block_has_no_problems(config):
 
 @given(st.dictionaries(
     st.sampled_from(["start_lxc_network", "ipv4_start_address", "ipv4_prefixlen", "tunnel_to",
-                     "network_bridge", "containers_per_host"]),
+                     "network_bridge", "containers_per_host", "provider", "host_provider"]),
     st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=9),
-              st.lists(st.text(max_size=4), max_size=2), st.ip_addresses(v=4).map(str)),
+              st.lists(st.text(max_size=4), max_size=2), st.ip_addresses(v=4).map(str),
+              st.dictionaries(st.sampled_from(["credentials", "amount"]), st.one_of(
+                  st.none(), st.integers(), st.lists(st.integers(), max_size=2)))),
 ))
 def test_any_values_give_problems_and_never_a_traceback(config):
     assert all(isinstance(path, str) and message for path, message in problems_of(config))

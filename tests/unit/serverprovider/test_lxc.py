@@ -2,9 +2,15 @@
 
 import pytest
 
+<<<<<<< HEAD
 from rally_deploy.errors import HostError, LeftOver
 from rally_deploy.hosts.lxc_base import BaseImage
+=======
+from rally_deploy import config
+from rally_deploy.errors import EachFailed, HostError, LeftOver
+>>>>>>> gap-b
 from rally_deploy.model import ResourceState
+from rally_deploy.plugins import Registry
 from rally_deploy.serverprovider.lxc import LxcProvider
 from rally_deploy.ssh.keys import make_private_key, public_key
 from rally_deploy.testing.contract import ProviderContract, open_deployer, open_deployment
@@ -101,6 +107,22 @@ def test_static_addresses_go_on_over_the_hosts(provided):
     assert [s.host for s in provider.create_servers()] == [
         f"10.9.0.{n}" for n in (20, 21, 22, 23)
     ]
+
+
+def test_empty_prefix_length_is_not_set_like_an_empty_address(provided):
+    empty = {"ipv4_start_address": "", "ipv4_prefixlen": ""}
+    block = {**block_on([], network_bridge="br0", **empty), "host_provider": {
+        "type": "ExistingServers", "credentials": ["root@h"]}}
+    assert config.validate(block, Registry(), {}, "provider") == []
+    _, provider = provided(REMOTE[:1], network_bridge="br0", containers_per_host=1, **empty)
+    assert [s.host for s in provider.create_servers()] == ["10.9.0.77"]
+
+
+def test_host_that_no_network_is_left_for_is_told(provided):
+    _, provider = provided(start_lxc_network="255.255.255.0/24")
+    with pytest.raises(EachFailed) as caught:
+        provider.create_servers()
+    assert "two: no network is left for it from 255.255.255.0/24 on" in caught.value.details
 
 
 def test_dhcp_address_is_kept_with_the_container(provided, hosts):

@@ -90,10 +90,11 @@ def test_controller_of_nodes_outside_must_let_them_in(roles, path):
 
 
 def multihost(controller, node):
-    servers = {"type": "ExistingServers", "credentials": ["root@192.0.2.1"]}
+    first, second = ({"type": "ExistingServers", "credentials": [f"root@192.0.2.{n}"]}
+                     for n in (1, 2))
     tree = {"type": "MultihostEngine",
-            "controller": {"type": "DistroEngine", "provider": servers, **controller},
-            "nodes": [{"type": "DistroEngine", "provider": servers, **node}]}
+            "controller": {"type": "DistroEngine", "provider": first, **controller},
+            "nodes": [{"type": "DistroEngine", "provider": second, **node}]}
     try:
         config.validate(tree, Registry(), {})
     except ConfigError as error:
