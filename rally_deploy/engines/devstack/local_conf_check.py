@@ -9,7 +9,15 @@ from typing import Any
 from rally_deploy.config import path_text, sounds_secret
 from rally_deploy.config.document import printable
 from rally_deploy.engines.devstack import dropped, local_conf
-from rally_deploy.engines.devstack.local_conf import LOCALRC, META
+from rally_deploy.engines.devstack.local_conf_text import (
+    ASSIGNED,
+    HEADER,
+    LOCALRC,
+    META,
+    assigned,
+    localrc_lines,
+    sections,
+)
 from rally_deploy.engines.devstack.words import Word, word
 
 Finding = tuple[str, str]
@@ -19,6 +27,7 @@ _PLUGIN = re.compile(r"[\w.-]+[ \t]+[^\s'\"`;|&<>()]+([ \t]+[^\s'\"`;|&<>()]+)?\
 _SAFE_PASSWORD = re.compile(r"[A-Za-z0-9_.~][A-Za-z0-9_.~-]*\Z")
 _PHASES = ("local", "post-config", "extra", "post-extra", "test-config")
 
+_TWICE = "stands there twice: keep one of them"
 _WHY = {
     Word.LINES: "a value has one line; put files by 'files', settings of a service into a "
                 'section like "[[post-config|$NOVA_CONF]]"',
@@ -36,10 +45,7 @@ def mistakes(config: str | Mapping[str, Any]) -> Iterator[Finding]:
         return
     for path, key, value in _variables(config):
         yield from _variable_mistakes(path, key, value)
-    inner = config.get(LOCALRC)
-    for key in inner if isinstance(inner, Mapping) else ():
-        if key in config:
-            yield _path(LOCALRC, key), f"'{printable(key)}' stands there twice: keep one of them"
+    yield from _localrc_mistakes(config)
     for key, value in config.items():
         if key.startswith("[") and key != LOCALRC:
             yield from _section_mistakes(key, value)
@@ -48,15 +54,16 @@ def mistakes(config: str | Mapping[str, Any]) -> Iterator[Finding]:
 def warnings(config: str | Mapping[str, Any]) -> Iterator[Finding]:
     """What has no effect any more, and what to write instead; passwords that DevStack spoils."""
     if isinstance(config, str):
-        yield from _text_warnings(config)
+        yield from _text_warnings(config, "local_conf")
         return
     plugins = _plugin_names(
         plugin for _, key, value in _variables(config) if key.upper() == "ENABLE_PLUGIN"
         for plugin in local_conf.plugins(value)
-    )
+    ) | _text_plugins(local_conf.localrc_text(config))
     for path, key, value in _variables(config):
         for advice in _advice(key, value, plugins):
             yield path, advice
+    yield from _text_warnings(local_conf.localrc_text(config), _path(LOCALRC), plugins)
     for key, value in config.items():
         if META.match(key):
             yield from ((_path(key), advice) for advice in _phase_advice(key))
@@ -71,6 +78,26 @@ def _variables(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
             yield from ((_path(key, name), name, below) for name, below in value.items())
         elif not key.startswith("["):
             yield _path(key), key, value
+
+
+def _localrc_mistakes(config: Mapping[str, Any]) -> Iterator[Finding]:
+    """Of a ``[[local|localrc]]`` in an object: variables of its own, or lines of text."""
+    inner = config.get(LOCALRC, "")
+    if isinstance(inner, Mapping):
+        for key in inner:
+            if key in config:
+                yield _path(LOCALRC, key), f"'{printable(key)}' {_TWICE}"
+    elif isinstance(inner, str):
+        for key in assigned(inner):
+            if key in config:
+                yield _path(LOCALRC), f"'{printable(key)}' {_TWICE}"
+        for number, line in enumerate(inner.splitlines(), 1):
+            if HEADER.match(line):
+                yield _path(LOCALRC), (f"line {number}: another section is a key of its own "
+                                       "beside this one")
+    else:
+        yield _path(LOCALRC), ("it is an object of variables, or the text of the section; leave "
+                               "it out if there is nothing in it")
 
 
 def _variable_mistakes(path: str, key: str, value: Any) -> Iterator[Finding]:
@@ -132,7 +159,7 @@ def _ini_mistakes(key: str, section: str, options: Any) -> Iterator[Finding]:
 
 
 def _text_mistakes(text: str) -> Iterator[Finding]:
-    for number, header in local_conf.sections(text):
+    for number, header in sections(text):
         if not META.match(header):
             yield "local_conf", (f"line {number}: a section is called [[PHASE|FILE]], without "
                                  "spaces")
@@ -185,21 +212,26 @@ def _eaten_quotes(key: str, value: Mapping[str, Any]) -> Iterator[Finding]:
                     "in a script by 'files' if it needs them")
 
 
-def _text_warnings(text: str) -> Iterator[Finding]:
-    lines = list(local_conf.localrc_lines(text))
-    plugins = _plugin_names(
-        line.strip()[len("enable_plugin"):].strip() for _, line in lines
-        if line.strip().startswith("enable_plugin ")
-    )
-    for number, line in lines:
-        match = re.match(r"\s*(?:export\s+)?([A-Za-z_]\w*)(\+?)=(.*)", line)
+def _text_warnings(
+    text: str, path: str, plugins: frozenset[str] = frozenset()
+) -> Iterator[Finding]:
+    plugins |= _text_plugins(text)
+    for number, line in localrc_lines(text):
+        match = ASSIGNED.match(line.strip())
         if match:
             for advice in _advice(match[1], match[3].strip(), plugins):
-                yield "local_conf", f"line {number}: {advice}"
-    for number, header in local_conf.sections(text):
+                yield path, f"line {number}: {advice}"
+    for number, header in sections(text):
         if META.match(header):
             for advice in _phase_advice(header):
-                yield "local_conf", f"line {number}: {advice}"
+                yield path, f"line {number}: {advice}"
+
+
+def _text_plugins(text: str) -> frozenset[str]:
+    lines = (line.strip() for _, line in localrc_lines(text))
+    return _plugin_names(
+        line[len("enable_plugin"):].strip() for line in lines if line.startswith("enable_plugin ")
+    )
 
 
 def _plugin_names(plugins: Any) -> frozenset[str]:

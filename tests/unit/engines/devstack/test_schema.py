@@ -93,6 +93,10 @@ def test_keys_of_wrong_kind_are_refused_by_the_schema(keys):
     ({"[[extra|$X]]": {"a": {"b": '"'}}}, '["[[extra|$X]]"].a.b', "double quote is not closed"),
     ({"[[extra|$X]]": {"a": {"b": {}}}}, '["[[extra|$X]]"].a.b', "a text, a number, true"),
     ({"A": "1", "[[local|localrc]]": {"A": "2"}}, '["[[local|localrc]]"].A', "stands there twice"),
+    ({"A": "1", "[[local|localrc]]": "A=2"}, '["[[local|localrc]]"]', "stands there twice"),
+    ({"[[local|localrc]]": "A=2\n[[extra|$X]]"}, '["[[local|localrc]]"]', "line 2: another sec"),
+    ({"[[local|localrc]]": ["A=1"]}, '["[[local|localrc]]"]', "an object of variables, or the te"),
+    ({"[[local|localrc]]": None}, '["[[local|localrc]]"]', "an object of variables, or the text"),
     ("[[local|localrc]]\nA=1\n[[post-config]]\n", "", "line 3: a section is called"),
 ])
 def test_local_conf_that_cannot_be_written_is_a_mistake(local_conf, path, says):
@@ -227,6 +231,15 @@ def test_whole_file_is_warned_of_with_line_numbers():
 
     assert [message.split(":")[0] for _, message in warnings(local_conf=text)] == [
         "line 2", "line 3", "line 4", "line 6"]
+
+
+def test_localrc_section_as_text_is_warned_of_with_line_numbers():
+    found = warnings(local_conf={
+        "ENABLE_PLUGIN": "heat git://h/heat",
+        "[[local|localrc]]": "A=1\nUSE_SCREEN=True\nENABLED_SERVICES+=,h-eng\n"})
+
+    assert [(path, message.split(":")[0]) for path, message in found] == [
+        ('local_conf["[[local|localrc]]"]', "line 2")]
 
 
 @pytest.mark.parametrize(("password", "warned"), [
