@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rally_deploy.engines.devstack.diagnosis import LOOK, Diagnosis, diagnose
-from rally_deploy.engines.devstack.node import DEST, Node
+from rally_deploy.engines.devstack.node import Node
 from rally_deploy.errors import CloudBroken
 from rally_deploy.ssh.base import Result, Shell
 
@@ -32,7 +32,8 @@ def broken(
     deployment: Deployment, node: Node, ended: Result, lines: Sequence[str]
 ) -> CloudBroken:
     """The error that tells it: what stack.sh said last, its likely cause, and what to do."""
-    host = node.shell.script(LOOK, DEST, check=False, quiet=True).stdout
+    host = node.shell.script(
+        LOOK, node.folders.dest, node.folders.data, check=False, quiet=True).stdout
     first = diagnose(list(lines), host=host)
     journals = _journals(node.shell, first.units)
     found = diagnose(list(lines), "\n".join(journals.values()), host)

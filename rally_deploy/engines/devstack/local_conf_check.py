@@ -8,7 +8,7 @@ from typing import Any
 
 from rally_deploy.config import path_text, sounds_secret
 from rally_deploy.config.document import printable
-from rally_deploy.engines.devstack import dropped, local_conf
+from rally_deploy.engines.devstack import dropped, folders, local_conf
 from rally_deploy.engines.devstack.local_conf_text import (
     ASSIGNED,
     HEADER,
@@ -40,6 +40,8 @@ _WHY = {
 
 def mistakes(config: str | Mapping[str, Any]) -> Iterator[Finding]:
     """What cannot be written, or what bash or DevStack would choke on."""
+    for name, wrong in folders.mistakes(config):
+        yield _place(config, name), wrong
     if isinstance(config, str):
         yield from _text_mistakes(config)
         return
@@ -236,6 +238,16 @@ def _text_plugins(text: str) -> frozenset[str]:
 
 def _plugin_names(plugins: Any) -> frozenset[str]:
     return frozenset(plugin.split()[0] for plugin in plugins if plugin.split())
+
+
+def _place(config: str | Mapping[str, Any], name: str) -> str:
+    """Where a variable is set: by its key, or in a text."""
+    if isinstance(config, str):
+        return _path()
+    if name in config:
+        return _path(name)
+    inner = config.get(LOCALRC)
+    return _path(LOCALRC, name) if isinstance(inner, Mapping) else _path(LOCALRC)
 
 
 def _path(*keys: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rally_deploy.engines.devstack import evidence, faster
 from rally_deploy.engines.devstack.evidence import HUNG
-from rally_deploy.engines.devstack.node import DEST, Node
+from rally_deploy.engines.devstack.node import Node
 from rally_deploy.engines.devstack.watch import Watch
 from rally_deploy.errors import CommandTimeout
 from rally_deploy.ssh import detached
@@ -64,7 +64,7 @@ def run(
     again = found.state is JobState.RUNNING
     with deployment.step("stack.sh", node.server), Watch(deployment, node, again) as watch:
         if found.state in (JobState.ENDED, JobState.DIED):
-            shell.script(_MEND, node.user, DEST, before, timeout_s=600)
+            shell.script(_MEND, node.user, node.folders.dest, before, timeout_s=600)
             detached.end(shell, job)
             detached.forget(shell, job)
         if again:
