@@ -146,6 +146,46 @@ def test_root_and_missing_repository_are_mistakes():
         "user", "devstack_repo"]
 
 
+@pytest.mark.parametrize(("keys", "path", "says"), [
+    ({"devstack_repo": "repos/x.git"}, "devstack_repo", "there is no repos/x.git on this machine"),
+    ({"devstack_repo": "./x"}, "devstack_repo", "URL with ://, or HOST:PATH"),
+    ({"git_base": "/nonexistent"}, "git_base", "no /nonexistent/openstack/devstack on this"),
+    ({"git_base": "./repos"}, "git_base", "a path must be absolute"),
+    ({"git_base": "repos", "devstack_repo": "git://192.0.2.1/d"}, "git_base", "must be absolute"),
+    ({"git_base": "~/repos"}, "git_base", "a path must be absolute"),
+])
+def test_path_that_is_no_repository_and_no_address_is_a_mistake(keys, path, says):
+    found = mistakes(**keys)
+
+    assert [where for where, _ in found] == [path]
+    assert says in found[0][1]
+
+
+@pytest.mark.parametrize("address", [
+    "git@host:devstack", "host:a/b", "[2001:db8::1]:a", "ops@[::1]:/a", "https://host/a",
+    "file:///srv/a",
+])
+def test_addresses_of_repositories_are_not_looked_for(address):
+    assert mistakes(devstack_repo=address) + mistakes(git_base=address) == []
+    assert warnings(git_base=address) == []
+
+
+def test_path_as_git_base_is_good_if_it_has_devstack_and_the_servers_are_told_of(tmp_path):
+    write_devstack(tmp_path / "openstack/devstack.git")
+
+    assert mistakes(git_base=str(tmp_path)) == []
+    assert "at this path of its own" in warnings(git_base=str(tmp_path))[0][1]
+    # The servers may have it alone.
+    assert mistakes(git_base="/nonexistent", devstack_repo="git://192.0.2.1/devstack") == []
+
+
+def test_relative_repository_begins_at_the_current_folder(tmp_path, monkeypatch):
+    write_devstack(tmp_path / "repos/x.git", ["master"])
+    monkeypatch.chdir(tmp_path)
+
+    assert mistakes(devstack_repo="repos/x.git") == []
+
+
 @pytest.fixture
 def repo(tmp_path):
     return write_devstack(tmp_path / "devstack.git", ["master", "stable/2026.1"])
