@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rally_deploy.config.document import printable
-from rally_deploy.engines.devstack import local_conf_check, source
+from rally_deploy.engines.devstack import local_conf_advice, local_conf_check, source
 
 #: Where OpenStack's repositories are if the config does not say it.
 UPSTREAM = "https://opendev.org"
@@ -125,7 +125,7 @@ def mistakes(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def warnings(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What is no mistake but will not do what it once did, as (path, message)."""
-    yield from local_conf_check.warnings(config.get("local_conf") or {})
+    yield from local_conf_advice.warnings(config.get("local_conf") or {})
     base = config["git_base"]
     if base and not source.is_address(base):
         yield "git_base", (

@@ -93,6 +93,11 @@ def test_keys_of_wrong_kind_are_refused_by_the_schema(keys):
     ({"[[extra|$X]]": {"a": {"b": '"'}}}, '["[[extra|$X]]"].a.b', "double quote is not closed"),
     ({"[[extra|$X]]": {"a": {"b": {}}}}, '["[[extra|$X]]"].a.b', "a text, a number, true"),
     ({"A": "1", "[[local|localrc]]": {"A": "2"}}, '["[[local|localrc]]"].A', "stands there twice"),
+    ({"[[local|localrc]]": "A=1\nB='y\n"}, '["[[local|localrc]]"]', "line 2: bash cannot read"),
+    ("[[extra|$X]]\na='\n[[local|localrc]]\nA=1\nB='y\n[[extra|$Y]]\nb=1\n", "",
+     "line 5: bash cannot read it: unexpected EOF while looking for matching `''"),
+    ("A=$(ls\nB=1\n", "", "bash cannot read it"),
+    ("A=1\nif true; then\nB=1\n", "", "bash cannot read it: syntax error"),
     ({"DEST": "srv/x"}, "DEST", "DEST must be an absolute path, with $HOME or $DEST in it at"),
     ({"DEST+": "/x"}, '["DEST+"]', "DEST must be an absolute path"),
     ({"DATA_DIR": "$(pwd)/data"}, "DATA_DIR", "DATA_DIR must be an absolute path"),
@@ -114,6 +119,22 @@ def test_local_conf_that_cannot_be_written_is_a_mistake(local_conf, path, says):
     assert parse_path(found[0][0]) == parse_path("local_conf" + (
         path if path.startswith("[") else f".{path}" if path else ""))
     assert says in found[0][1]
+
+
+@pytest.mark.parametrize("text", [
+    "A='one\ntwo'\nB=\"a\n  it's\n\"\n", "# it's\nA=1 # don't\n", "A=$'it\\'s'\n",
+    "cat >x <<END\nit's\nEND\n", "case $A in b) C=1 ;; esac\n", "A=\"$'s\"\n",
+    "[[local|localrc]]\nA='one\n[[extra|$X]]\na='\n[[local|localrc]]\ntwo'\n", "",
+])
+def test_shell_in_a_whole_file_that_bash_can_read_is_no_mistake(text):
+    assert mistakes(local_conf=text) == []
+
+
+def test_whole_file_is_not_run_and_not_looked_at_without_bash(tmp_path, monkeypatch):
+    assert mistakes(local_conf=f"touch {tmp_path}/run\n$(touch {tmp_path}/run)\n") == []
+    assert not (tmp_path / "run").exists()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert mistakes(local_conf="A='y\n") == []
 
 
 def test_local_conf_that_is_refused_when_written_was_a_mistake_before():
