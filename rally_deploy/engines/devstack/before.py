@@ -12,8 +12,9 @@ from rally_deploy.engines.devstack.prepare import PACKAGES
 from rally_deploy.hosts import packages
 from rally_deploy.ssh.base import Shell
 
-#: LOOK files accounts groups home dest: which of them are not there; the home's mode and owner;
-#: the names in dest, each between slashes: no name has one.
+#: LOOK files accounts groups home dest folders...: which of them are not there; the home's mode
+#: and owner; the names in dest and in each folder, each between slashes: no name has one; the
+#: folders above these that are not there either.
 _LOOK = r"""
 echo "time=$(date '+%Y-%m-%d %H:%M:%S')"
 missing() { for name in $2; do $1 "$name" >/dev/null 2>&1 || printf '%s ' "$name"; done; }
@@ -29,6 +30,14 @@ if command -v dpkg-query >/dev/null; then
     echo "had=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' rabbitmq-server erlang-base \
         mariadb-server mysql-server postgresql 2>/dev/null | awk '$1 == "ii" {printf "%s ", $2}')"
 fi
+shift 5
+above=
+for folder in "$@"; do
+    if [ -d "$folder" ]; then echo "folder $folder=/$(ls -A "$folder" | tr '\n' /)"; fi
+    top=$(dirname "$folder")
+    while [ ! -e "$top" ]; do above="$above$top " top=$(dirname "$top"); done
+done
+echo "above=$above"
 """
 
 
@@ -45,7 +54,9 @@ def facts_before(node: Node) -> dict[str, Any]:
     return {
         **facts, "packages": wanted, "since": found["time"], "dest": found.get("dest"),
         "home_mode": found.get("home_mode", ""), "locale": found.get("locale") == "yes",
-        "had": found.get("had", "").split(), "named": remains.names(node.shell),
+        "had": found.get("had", "").split(),
+        "named": remains.names(node.shell, node.folders.elsewhere),
+        "folders": _in_folders(node, found), "above": found.get("above", "").split(),
         **{key: found.get(key, "").split() for key in ("files", "accounts", "groups")},
     }
 
@@ -56,12 +67,19 @@ def facts_after(node: Node, before: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     found = _look(node)
     return {"after": {
-        "dest": found.get("dest"), "packages": asked_for(node.shell, node.user, before),
+        "dest": found.get("dest"), "folders": _in_folders(node, found),
+        "packages": asked_for(node.shell, node.user, before),
         **{
             key: sorted(set(before.get(key, ())) - set(found.get(key, "").split()))
             for key in ("accounts", "groups")
         },
     }}
+
+
+def names(facts: Mapping[str, Any], folder: str) -> str:
+    """What was in this folder, DEST say, between slashes; empty if it was not there."""
+    known = facts.get("dest") if folder == DEST else facts.get("folders", {}).get(folder)
+    return str(known or "")
 
 
 def asked_for(shell: Shell, user: str, before: Mapping[str, Any]) -> list[str]:
@@ -75,6 +93,10 @@ def _look(node: Node) -> dict[str, str]:
     files = [*scripts.FILES, f"{node.home}/.config/openstack"]
     told = node.shell.script(
         _LOOK, " ".join(files), " ".join(scripts.ACCOUNTS), " ".join(scripts.GROUPS), node.home,
-        DEST, quiet=True,
+        DEST, *node.folders.elsewhere, quiet=True,
     ).stdout
     return dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+
+
+def _in_folders(node: Node, found: Mapping[str, str]) -> dict[str, str | None]:
+    return {folder: found.get(f"folder {folder}") for folder in node.folders.elsewhere}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from rally_deploy.engines.devstack.node import DEST, Node
 
-# Its first lines set ``checkout``.
+# Its first line sets ``checkout``.
 _SCRIPT = r"""
 old=$1 new=$2 from=$3 to=$4
+data=$(sed -n 's/^DATA_DIR=//p' "$checkout/.stackenv" 2>/dev/null | tail -n 1)
+data=${data:-DEST/data}
 if [ "$old $from" = "$new $to" ]; then exit 0; fi
 controller=
 if [ -e /etc/keystone/keystone.conf ]; then controller=yes; fi
@@ -53,7 +55,7 @@ for conf in /etc/nova/nova-fake.conf-*; do
     sed -i -e "s,^host *=.*,host = $name," -e "s,^state_path *=.*,state_path = $top/$name," "$conf"
 done
 state=$(setting /etc/nova/nova-cpu.conf state_path)
-state=${state:-DEST/data/nova}
+state=${state:-$data/nova}
 if [ -z "$fake$controller" ] && [ -e "$state/compute_id" ] &&
     [ "$(cat "$state/compute_id.host" 2>/dev/null)" != "$new" ]; then
     identify "$state"
@@ -71,7 +73,7 @@ done
 
 # OVN tells its chassis apart, and finds the way to them, by Open vSwitch's database.
 # Its server does not run yet: the file itself is changed.
-for db in /etc/openvswitch/conf.db DEST/data/ovs/conf.db; do
+for db in /etc/openvswitch/conf.db "$data/ovs/conf.db"; do
     [ -e "$db" ] && grep -q ovn-encap-ip "$db" || continue
     id=$(cat /etc/openvswitch/system-id.conf 2>/dev/null || cat /proc/sys/kernel/random/uuid)
     own='["ovn-encap-ip","'$to'"],["hostname","'$new'"],["system-id","'$id'"]'
@@ -84,7 +86,7 @@ done
 
 # The catalog and the cells are in the database, which may not run yet: then it is started without
 # its network for a moment.
-mark=DEST/data/.rdeploy-clone
+mark=$data/.rdeploy-clone
 if [ -z "$controller" ] || [ "$(cat "$mark" 2>/dev/null)" = "$new $to" ]; then exit 0; fi
 server=$(command -v mariadbd || command -v mysqld || :)
 [ -n "$server" ] || exit 0

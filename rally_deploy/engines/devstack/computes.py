@@ -21,7 +21,7 @@ TIMEOUT_S = 420.0
 MAP_TIMEOUT_S = 30.0
 
 _DISCOVER = """
-for tool in /usr/local/bin/nova-manage /opt/stack/data/venv/bin/nova-manage; do
+for tool in /usr/local/bin/nova-manage "$1/venv/bin/nova-manage"; do
     if [ -x "$tool" ]; then exec "$tool" cell_v2 discover_hosts --verbose; fi
 done
 exec nova-manage cell_v2 discover_hosts --verbose
@@ -58,8 +58,8 @@ def is_compute(handed: Mapping[str, str], local_conf: str | Mapping[str, Any]) -
 def discover(node: Node) -> None:
     """Map computes that Nova's cell knows and Nova's API does not yet."""
     node.shell.run(
-        [*node.environment, "sh", "-c", _DISCOVER], user=node.user, timeout_s=300, quiet=True,
-        title="nova-manage cell_v2 discover_hosts",
+        [*node.environment, "sh", "-c", _DISCOVER, "discover", node.folders.data],
+        user=node.user, timeout_s=300, quiet=True, title="nova-manage cell_v2 discover_hosts",
     )
 
 

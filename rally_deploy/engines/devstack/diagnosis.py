@@ -44,9 +44,10 @@ _NO_COMMAND = frozenset((
 _REACH = 150
 _AROUND = 12
 
-#: A shell script ($1: DEST): what the server itself says about disk, memory and units.
+#: A shell script (with DEST and DATA_DIR): what the server itself says about disk, memory and
+#: units.
 LOOK = r"""
-for place in / /var "$1" /tmp; do
+for place in / /var "$@" /tmp; do
     df -Pm -x tmpfs "$place" 2>/dev/null | awk 'NR == 2 && $4 < 100 {
         print "rdeploy: No space left on device: " $4 " MiB free below " $6 }'
 done | sort -u

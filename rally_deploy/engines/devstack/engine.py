@@ -15,6 +15,7 @@ from rally_deploy.engines.devstack import (
     faster,
     files,
     firewall,
+    folders,
     local_conf,
     preflight,
     prepare,
@@ -127,10 +128,12 @@ class DevstackEngine(DeployEngine):
     # One server
 
     def _look(self, server: Server) -> Node:
-        handed, shell = self.deployment.handed, self.deployment.ssh(server)
-        role = "compute" if computes.is_compute(handed, self.config["local_conf"]) else "all"
+        handed, shell, conf = (
+            self.deployment.handed, self.deployment.ssh(server), self.config["local_conf"])
+        role = "compute" if computes.is_compute(handed, conf) else "all"
         node = preflight.look_at(
             server, shell, self.config["user"], role, self._name("devstack"), self._name("stack"))
+        node = replace(node, folders=folders.of(conf, node.home))
         return replace(node, ca_bundle=trust.bundle(node)) if trust.authority(handed) else node
 
     def _node(self, node: Node) -> None:
@@ -153,7 +156,7 @@ class DevstackEngine(DeployEngine):
             self._make_ready(node, row)
         stack.run(
             self.deployment, node, self._name("stack"), self.config["timeout_s"],
-            str(row.facts.get("dest") or ""))
+            before.names(row.facts, node.folders.dest))
         if self._client_server:
             faster.stop_client_server(node)
         removal.remember_edits(node, row.name)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rally_deploy.engines.devstack.diagnosis import LOOK, Diagnosis, diagnose
-from rally_deploy.engines.devstack.node import DEST, Node
+from rally_deploy.engines.devstack.node import Node
 from rally_deploy.engines.devstack.progress import STAMP
 from rally_deploy.engines.devstack.watch import LINES_KEPT
 from rally_deploy.errors import CloudBroken
@@ -44,7 +44,8 @@ def broken(
 ) -> CloudBroken:
     """The error that tells it: what stack.sh said last, its likely cause, and what to do."""
     log, lines = _log(lines), all_lines(node, lines)
-    host = node.shell.script(LOOK, DEST, check=False, quiet=True).stdout
+    host = node.shell.script(
+        LOOK, node.folders.dest, node.folders.data, check=False, quiet=True).stdout
     first = diagnose(lines, host=host)
     journals = _journals(node.shell, first.units)
     found = diagnose(lines, "\n".join(journals.values()), host)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rally_deploy.engines.devstack.computes import is_compute
-from rally_deploy.engines.devstack.local_conf import LOCALRC, section_end
+from rally_deploy.engines.devstack.local_conf_text import LOCALRC, section_end
 from rally_deploy.engines.devstack.node import Node
 
 #: Pip compiles all of a package when it installs it, also what nothing imports. Python does it

@@ -9,18 +9,19 @@ the top of its localrc section.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from rally_deploy.engines.devstack import dropped
+from rally_deploy.engines.devstack.local_conf_text import (
+    HEADER,
+    LOCALRC,
+    assigned,
+    section_end,
+    set_whatever_happens,
+)
 from rally_deploy.engines.devstack.words import Word, as_word, word
-
-LOCALRC = "[[local|localrc]]"
-META = re.compile(r"\[\[[^\[\]|\s]+\|[^\[\]|\s]+\]\]\Z")
-_HEADER = re.compile(r"^\[\[.+\|.*\]\]")
-_ASSIGNED = re.compile(r"(?:export[ \t]+)?([A-Za-z_]\w*)(\+?)=(.*)")
 
 #: The variables of passwords, and by which name the whole tree of deployments shares them.
 PASSWORDS = {
@@ -95,47 +96,13 @@ def render(
 
 def variables(local_conf: str | Mapping[str, Any]) -> dict[str, str]:
     """The variables of the localrc section as they are written there, the last value of each."""
-    if not isinstance(local_conf, str):
-        return {
-            key: _plain(key, value) for key, value in flat(local_conf).items()
-            if value is not None and _is_scalar(value)
-        }
-    found: dict[str, str] = {}
-    for _, line in localrc_lines(local_conf):
-        match = _ASSIGNED.match(line.strip())
-        if match:
-            found[match[1] + match[2]] = match[3].strip()
-    return found
-
-
-def localrc_lines(text: str) -> Iterator[tuple[int, str]]:
-    """The lines of a whole file's localrc sections, each with its number, from 1.
-
-    A file without any section is an old localrc: all of it.
-    """
-    lines = text.splitlines()
-    inside = not any(_HEADER.match(line) for line in lines)
-    for number, line in enumerate(lines, 1):
-        if _HEADER.match(line):
-            inside = line.split()[0] == LOCALRC
-        elif inside:
-            yield number, line
-
-
-def section_end(lines: Sequence[str], header: int) -> int:
-    """Where a line can be added at the end of the section whose header has this index."""
-    following = (i for i in range(header + 1, len(lines)) if _HEADER.match(lines[i]))
-    end = next(following, len(lines))
-    while end > header + 1 and not lines[end - 1].strip():
-        end -= 1
-    return end
-
-
-def sections(text: str) -> Iterator[tuple[int, str]]:
-    """The ``[[...|...]]`` headers of a whole file with their line numbers."""
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.startswith("[["):
-            yield number, line.rstrip()
+    if isinstance(local_conf, str):
+        return assigned(local_conf)
+    plain = {
+        key: _plain(key, value) for key, value in flat(local_conf).items()
+        if value is not None and _is_scalar(value)
+    }
+    return {**plain, **assigned(localrc_text(local_conf))}
 
 
 def flat(local_conf: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,13 +116,20 @@ def flat(local_conf: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def localrc_text(local_conf: Mapping[str, Any]) -> str:
+    """The ``[[local|localrc]]`` of an object where that is text; else empty."""
+    found = local_conf.get(LOCALRC)
+    return found if isinstance(found, str) else ""
+
+
 # An object
 
 
 def _render_object(local_conf: Mapping[str, Any], defaults: Mapping[str, str]) -> str:
-    mine = flat(local_conf)
+    mine, text = flat(local_conf), localrc_text(local_conf)
+    set_here = set(mine) | set_whatever_happens(text)
     lines = [LOCALRC]
-    lines += [_assignment(key, value) for key, value in defaults.items() if key not in mine]
+    lines += [_assignment(key, value) for key, value in defaults.items() if key not in set_here]
     for key, value in mine.items():
         if key.upper() == "ENABLE_PLUGIN":
             lines += [f"enable_plugin {_one_line(key, plugin)}" for plugin in plugins(value)]
@@ -163,8 +137,8 @@ def _render_object(local_conf: Mapping[str, Any], defaults: Mapping[str, str]) -
             lines += _services(key, value)
         elif value is not None and key not in dropped.VARIABLES:
             lines.append(_assignment(key, value))
-    if _lacks_placement_client(mine.get("ENABLED_SERVICES"), mine.get("ENABLED_SERVICES+")):
-        lines.append("ENABLED_SERVICES+=,placement-client")
+    lines += text.strip("\n").splitlines()
+    lines += _missing_client(local_conf)
     for key, value in local_conf.items():
         if key.startswith("[[") and key != LOCALRC:
             lines += ["", key, *_section(key, value)]
@@ -178,14 +152,16 @@ def plugins(value: Any) -> list[str]:
     return [str(item).strip() for item in (value if isinstance(value, (list, tuple)) else [value])]
 
 
-def _lacks_placement_client(*services: Any) -> bool:
-    """Whether lists of services have Nova's compute without what tells it of Placement."""
+def _missing_client(local_conf: str | Mapping[str, Any]) -> list[str]:
+    """A line for what tells Nova's compute of Placement, if that is enabled without it."""
+    given = variables(local_conf)
     names = {
-        name for given in services if isinstance(given, str)
-        for name in dropped.signed_services(given)
+        name for key in ("ENABLED_SERVICES", "ENABLED_SERVICES+")
+        for name in dropped.signed_services(given.get(key, ""))
     }
     told = {"placement-client", "placement-api", "-placement-client", "-n-cpu"}
-    return "n-cpu" in names and not told & names
+    lacks = "n-cpu" in names and not told & names
+    return ["ENABLED_SERVICES+=,placement-client"] if lacks else []
 
 
 def _services(key: str, value: str) -> list[str]:
@@ -236,16 +212,10 @@ def _one_line(key: str, text: str) -> str:
 
 def _render_text(text: str, defaults: Mapping[str, str]) -> str:
     lines = text.splitlines()
-    # What is set inside of an "if" may be unset after all, so that its default stays.
-    mine = {
-        match[1] for _, line in localrc_lines(text)
-        if (match := _ASSIGNED.match(line)) and not match[2]
-    }
+    mine = set_whatever_happens(text)
     top = [_assignment(key, value) for key, value in defaults.items() if key not in mine]
-    given = variables(text)
-    lacks = _lacks_placement_client(given.get("ENABLED_SERVICES"), given.get("ENABLED_SERVICES+"))
-    bottom = ["ENABLED_SERVICES+=,placement-client"] if lacks else []
-    headers = [i for i, line in enumerate(lines) if _HEADER.match(line)]
+    bottom = _missing_client(text)
+    headers = [i for i, line in enumerate(lines) if HEADER.match(line)]
     first = next((i for i in headers if lines[i].split()[0] == LOCALRC), None)
     if first is None:
         inside, rest = (lines, []) if not headers else ([], ["", *lines])

@@ -13,6 +13,19 @@ DEST = "/opt/stack"
 
 
 @dataclass(frozen=True)
+class Folders:
+    """DEST and DATA_DIR on a server, see the module of that name."""
+
+    dest: str = DEST
+    data: str = f"{DEST}/data"
+
+    @property
+    def elsewhere(self) -> list[str]:
+        """Those that are not /opt/stack or in it by DevStack's own choice."""
+        return sorted({self.dest, self.data} - {Folders.dest, Folders.data})
+
+
+@dataclass(frozen=True)
 class Node:
     """A server of the cloud. ``lacks``: what a machine has and this one has not."""
 
@@ -26,6 +39,7 @@ class Node:
     lacks: frozenset[str] = frozenset()  # ksm: /sys is read-only; iscsi: no such kernel sockets
     found: Mapping[str, str] = field(default_factory=dict, compare=False)
     ca_bundle: str = ""  # the certificates to trust, where Python's own would not do
+    folders: Folders = Folders()
 
     @property
     def label(self) -> str:

@@ -72,7 +72,8 @@ def _undo(
     facts, keep = resource.facts, kept(resource.name)
     _unstack(deployment, resource, shell, user, home)
     shell.script(scripts.STOP, user, "" if facts.get("account", True) else "all", timeout_s=300)
-    left = remains.remove(shell, facts["named"]) if "named" in facts else []
+    folders = sorted(facts.get("folders", {}))
+    left = remains.remove(shell, facts["named"], folders) if "named" in facts else []
     if left:
         deployment.note(
             f"what DevStack's services made stays: {', '.join(left)}; see that nothing uses it, "
@@ -87,19 +88,28 @@ def _undo(
     came = {**facts, **facts.get("after", {})}
     shell.script(
         scripts.REMOVE, *(" ".join(came.get(key, ())) for key in ("files", "accounts", "groups")),
-        "" if facts.get("locale", True) else "locale", keep, timeout_s=600,
+        "" if facts.get("locale", True) else "locale", keep, " ".join(folders), timeout_s=600,
     )
 
 
 def _remove_folders(shell: Shell, user: str, home: str, facts: Mapping[str, Any]) -> None:
-    """The checkout and what DevStack has put beside it; what was there before us stays."""
-    made, after = not facts.get("account", True), facts.get("after", {}).get("dest") or ""
+    """The checkout and what came into DevStack's folders; what was there before us stays."""
+    made, after = not facts.get("account", True), facts.get("after", {})
     shell.script(scripts.CHECKOUT, home, timeout_s=300)
-    if facts.get("dest"):
-        account = user if made or not after else ""
-        shell.script(scripts.CLEAR, DEST, facts["dest"], after, account, timeout_s=600)
-    elif "dest" in facts:
-        shell.run(["rm", "-rf", "--one-file-system", DEST], timeout_s=600)
+    found = [
+        (folder, known, after.get("folders", {}).get(folder) or "")
+        for folder, known in facts.get("folders", {}).items()
+    ]
+    if "dest" in facts:
+        found.append((DEST, facts["dest"], after.get("dest") or ""))
+    # What is in another comes before it.
+    for folder, known, came in sorted(found, key=lambda one: one[0], reverse=True):
+        if known:
+            account = user if made or not came else ""
+            shell.script(scripts.CLEAR, folder, known, came, account, timeout_s=600)
+        else:
+            shell.run(["rm", "-rf", "--one-file-system", folder], timeout_s=600)
+    shell.script(scripts.ABOVE, *facts.get("above", ()))
     shell.script(
         scripts.ACCOUNT, user, home, "account" if made else "", facts.get("home_mode", ""))
 

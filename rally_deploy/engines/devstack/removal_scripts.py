@@ -162,6 +162,11 @@ for name in * .[!.]* ..?*; do
 done
 """
 
+#: ABOVE folders...: those that were not there before us, unless others use them.
+ABOVE = r"""
+for folder in "$@"; do rmdir "$folder" 2>/dev/null || :; done
+"""
+
 #: ACCOUNT user home account mode: with "account" it goes; a home of before is as it was.
 ACCOUNT = r"""
 if [ -d "$2" ] && [ -n "$4" ]; then
@@ -173,7 +178,7 @@ if id "$1" >/dev/null 2>&1; then pkill -KILL -u "$1" || :; userdel "$1" || :; fi
 if getent group "$1" >/dev/null; then groupdel "$1" || :; fi
 """
 
-#: REMOVE files accounts groups locale kept
+#: REMOVE files accounts groups locale kept folders
 REMOVE = r"""
 # A package that stays may own what was not there before us: somebody installed it since.
 owned() { command -v dpkg >/dev/null && dpkg -S "$1" >/dev/null 2>&1; }
@@ -187,7 +192,9 @@ for name in $3; do if getent group "$name" >/dev/null; then groupdel "$name" || 
 if [ -n "$4" ] && command -v localedef >/dev/null; then
     localedef --delete-from-archive en_US.utf8 2>/dev/null || :
 fi
-find /usr/local/bin -xtype l -lname '/opt/stack/*' -delete
+for folder in /opt/stack $6; do
+    find /usr/local/bin -xtype l -lname "$folder/*" -delete
+done
 # Links of services that are gone, of none that was broken before.
 if [ -d "$5" ]; then find /etc/systemd/system -xtype l -newer "$5" -delete; fi
 systemctl daemon-reload

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rally_deploy.config.document import printable
-from rally_deploy.engines.devstack import local_conf_check, source
+from rally_deploy.engines.devstack import local_conf_advice, local_conf_check, source
 
 #: Where OpenStack's repositories are if the config does not say it.
 UPSTREAM = "https://opendev.org"
@@ -55,8 +55,8 @@ CONFIG_SCHEMA: Mapping[str, Any] = {
         },
         "devstack_repo": {
             "type": "string", "default": "", "x-empty-is-absent": True,
-            "description": "DevStack's git repository, a path or any URL; unset: "
-                           "openstack/devstack below 'git_base'",
+            "description": "DevStack's git repository: a path on this machine, any URL, or "
+                           "HOST:PATH; unset: openstack/devstack below 'git_base'",
         },
         "devstack_branch": {
             "type": "string", "default": "master", "pattern": "^[^-\\s][^\\s]*$",
@@ -64,7 +64,8 @@ CONFIG_SCHEMA: Mapping[str, Any] = {
         },
         "git_base": {
             "type": "string", "default": "", "x-empty-is-absent": True, "pattern": "^\\S+$",
-            "description": f"where openstack/NAME is for every repository; unset: {UPSTREAM}",
+            "description": "where openstack/NAME is for every repository: an address, or a path "
+                           f"that each server and this machine have; unset: {UPSTREAM}",
         },
         "user": {
             "type": "string", "default": "stack", "pattern": "^[a-z_][a-z0-9_-]{0,31}$",
@@ -103,6 +104,9 @@ CONFIG_SCHEMA: Mapping[str, Any] = {
 }
 
 
+_ADDRESS = "an address is a URL with ://, or HOST:PATH"
+
+
 def devstack_source(config: Mapping[str, Any]) -> tuple[str, str]:
     """The repository and branch of DevStack itself."""
     base = config["git_base"].rstrip("/") or UPSTREAM
@@ -114,18 +118,37 @@ def mistakes(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from local_conf_check.mistakes(config.get("local_conf") or {})
     if config.get("user") == "root":
         yield "user", "DevStack refuses to run as root; leave it out, or name another account"
-    repo = str(config.get("devstack_repo") or "")
-    if repo.startswith(("/", "~", "./", "../")) and not Path(repo).expanduser().exists():
-        yield "devstack_repo", f"there is no {printable(repo)}"
-    elif source.lacks(repo, str(config.get("devstack_branch"))):
-        yield "devstack_branch", f"{printable(repo)} has no such branch, tag or commit"
+    yield from _repository_mistakes(config)
     for index, file in enumerate(config.get("files") or []):
         yield from _file_mistakes(f"files[{index}]", file)
 
 
 def warnings(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What is no mistake but will not do what it once did, as (path, message)."""
-    yield from local_conf_check.warnings(config.get("local_conf") or {})
+    yield from local_conf_advice.warnings(config.get("local_conf") or {})
+    base = config["git_base"]
+    if base and not source.is_address(base):
+        yield "git_base", (
+            "each server looks for OpenStack's repositories at this path of its own, only "
+            "DevStack itself is sent from here: see that they are there, or give an address that "
+            "the servers reach")
+
+
+def _repository_mistakes(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """A repository of this machine must be there; relative paths begin at the current folder."""
+    base, given = config["git_base"], config["devstack_repo"]
+    if base and not source.is_address(base) and not base.startswith("/"):
+        yield "git_base", (f"a path must be absolute, as each server looks for it; {_ADDRESS}")
+        return
+    repo, branch = devstack_source(config)
+    if source.is_address(repo):
+        return
+    if not source.is_there(repo):
+        yield ("devstack_repo" if given else "git_base"), (
+            f"there is no {printable(repo)} on this machine, which DevStack itself is taken from; "
+            f"{_ADDRESS}{'' if given else ', and one for DevStack alone is devstack_repo'}")
+    elif source.lacks(repo, branch):
+        yield "devstack_branch", f"{printable(repo)} has no such branch, tag or commit"
 
 
 def _file_mistakes(path: str, file: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

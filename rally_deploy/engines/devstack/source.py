@@ -43,6 +43,8 @@ rm -rf "$old"
 
 _NOT_OURS = 65
 _COMMIT = re.compile("[0-9a-f]{7,40}")
+#: As git tells them from paths: a colon before the first slash.
+_HOST_AND_PATH = re.compile(r"(?:[^\s/:@]+@)?(?:\[[0-9A-Fa-f:]+\]|[^\s/:]+):")
 
 
 def fetch(node: Node, owner: str, repo: str, branch: str) -> None:
@@ -89,6 +91,17 @@ def commit(node: Node) -> str:
 def is_local(repo: str) -> bool:
     """Whether it is a path of our machine, and no address."""
     return repo.startswith(("/", "./", "../", "~")) or Path(repo).exists()
+
+
+def is_address(repo: str) -> bool:
+    """Whether it is a URL or HOST:PATH, so that a server finds it as we do."""
+    return "://" in repo or bool(_HOST_AND_PATH.match(repo))
+
+
+def is_there(repo: str) -> bool:
+    """Whether this machine has it; git finds NAME.git as NAME, too."""
+    path = os.path.expanduser(repo)
+    return os.path.exists(path) or os.path.exists(f"{path}.git")
 
 
 def lacks(repo: str, branch: str) -> bool:

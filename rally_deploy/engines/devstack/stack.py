@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rally_deploy.engines.devstack import evidence, faster
 from rally_deploy.engines.devstack.evidence import HUNG
-from rally_deploy.engines.devstack.node import DEST, Node
+from rally_deploy.engines.devstack.node import Node
 from rally_deploy.engines.devstack.watch import Watch
 from rally_deploy.errors import CommandTimeout
 from rally_deploy.hosts.packages import APT
@@ -65,7 +65,7 @@ def run(
         if found.state in (JobState.ENDED, JobState.DIED):
             # Of one whose leader alone was killed, others may still be at work.
             detached.end(shell, job)
-            shell.script(_MEND, node.user, DEST, before, timeout_s=1200)
+            shell.script(_MEND, node.user, node.folders.dest, before, timeout_s=1200)
             detached.forget(shell, job)
         if again:
             deployment.note("stack.sh runs already: attached to it", node.server)

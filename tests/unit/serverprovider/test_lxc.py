@@ -2,13 +2,9 @@
 
 import pytest
 
-<<<<<<< HEAD
-from rally_deploy.errors import HostError, LeftOver
-from rally_deploy.hosts.lxc_base import BaseImage
-=======
 from rally_deploy import config
 from rally_deploy.errors import EachFailed, HostError, LeftOver
->>>>>>> gap-b
+from rally_deploy.hosts.lxc_base import BaseImage
 from rally_deploy.model import ResourceState
 from rally_deploy.plugins import Registry
 from rally_deploy.serverprovider.lxc import LxcProvider

@@ -12,7 +12,7 @@ from rally_deploy.ssh.base import NoObserver, Result, Shell
 USER = getpass.getuser()
 
 #: Folders of the server; all else that its scripts name is the machine's own.
-FOLDERS = re.compile(r"(?<![\w./-])/(etc|opt/stack|var|run|home)(?=/|\b)")
+FOLDERS = re.compile(r"(?<![\w./-])/(etc|opt/stack|srv|var|run|home)(?=/|\b)")
 
 #: Commands that tell only the folder's own accounts, or do nothing but note that they were called.
 STUBS = {

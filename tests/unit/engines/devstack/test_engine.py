@@ -446,6 +446,15 @@ class TestCloneScript:
         self.run(root, "first", "first", "10.0.0.2", "10.0.0.2")
         assert contents(root) == before
 
+    def test_data_elsewhere_is_found_by_what_devstack_wrote(self, root):
+        (root / "etc/nova/nova-fake.conf-1").unlink()
+        state = root / "srv/data/nova"
+        state.mkdir(parents=True)
+        (root / "opt/stack/devstack/.stackenv").write_text(f"DATA_DIR={root}/srv/data\n")
+        (state / "compute_id").write_text("11111111-1111-1111-1111-111111111111\n")
+        self.run(root, "first", "second", "10.0.0.2", "10.0.0.3")
+        assert "1111-1111" not in (state / "compute_id").read_text()
+
     def test_real_driver_gets_a_new_identity_once(self, root):
         (root / "etc/nova/nova-fake.conf-1").unlink()
         state = root / "opt/stack/data/nova"

@@ -9,6 +9,7 @@ import pytest
 
 from rally_deploy.config import normalize
 from rally_deploy.engines.devstack import local_conf, schema
+from rally_deploy.engines.devstack.local_conf_text import localrc_lines
 from rally_deploy.engines.devstack.words import Word, as_word, word
 
 CASES = sorted((Path(__file__).parent / "local_conf").glob("*.json"))
@@ -34,7 +35,7 @@ def rendered(case):
 
 def sourced(text, folder, *names):
     """The variables after bash has sourced the localrc section, as DevStack's stackrc does."""
-    lines = [line for _, line in local_conf.localrc_lines(text)]
+    lines = [line for _, line in localrc_lines(text)]
     (folder / "localrc").write_text("\n".join(lines) + "\n")
     script = _DEVSTACK
     script += "".join(f'printf "%s\\0" "${{{name}-UNSET}}"\n' for name in names)

@@ -16,7 +16,7 @@ from rally_deploy.engines.devstack import (
     source,
     stack,
 )
-from rally_deploy.engines.devstack.node import Node
+from rally_deploy.engines.devstack.node import Folders, Node
 from rally_deploy.errors import HostError
 from rally_deploy.model import Server
 from rally_deploy.ssh.base import STATE_DIR
@@ -251,6 +251,52 @@ class TestFolders:
         server.path("/opt/stack").mkdir(mode=0o711)
         remove(facts(server, home_mode=f"700 {os.geteuid()}:{os.getegid()}"))
         assert server.path("/opt/stack").stat().st_mode & 0o777 == 0o711
+
+
+class TestFoldersElsewhere:
+    """DEST and DATA_DIR of local_conf: what stack.sh puts there goes, what was there stays."""
+
+    @pytest.fixture
+    def stacked(self, server, remove):
+        """What is left after a stack.sh that has ended well and its removal."""
+
+        def run(dest, data, *made, later=()):
+            dest, data = (str(server.path(path)) for path in (dest, data))
+            here = on(server, has_user=True, folders=Folders(dest, data))
+            known = before.facts_before(here)
+            for path in made:
+                server.write(path)
+            known.update(before.facts_after(here, known))
+            for path in later:
+                server.write(path)
+            remove({**known, "packages": []})
+            return [
+                str(path.relative_to(server.root)) for path in sorted(server.path("/").rglob("*"))
+                if path.is_file() and path.relative_to(server.root).parts[0] in ("srv", "opt")]
+
+        return run
+
+    def test_new_folders_go_with_the_empty_ones_above_them(self, server, stacked):
+        assert stacked("/srv/a/b", "/srv/a/data", "/srv/a/b/nova/x", "/srv/a/data/mysql/x") == []
+        assert server.below("/srv") is None
+
+    def test_what_was_in_them_and_what_came_later_stays(self, server, stacked):
+        for path in ("/srv/b/theirs", "/srv/data/theirs"):
+            server.write(path)
+        assert stacked(
+            "/srv/b", "/srv/data", "/srv/b/nova/x", "/srv/data/mysql/x", "/opt/stack/logs/x",
+            later=["/srv/b/later"],
+        ) == ["srv/b/later", "srv/b/theirs", "srv/data/theirs"]
+
+    def test_data_in_a_folder_of_before_goes_out_of_it(self, server, stacked):
+        server.write("/srv/b/data/theirs")
+        assert stacked("/srv/b", "/srv/b/data", "/srv/b/data/mysql/x") == ["srv/b/data/theirs"]
+
+    def test_half_clone_there_is_mended_but_no_repository_of_before(self, server):
+        known = {"dest": "/nova/", "folders": {"/srv/b": "/glance/"}}
+        assert before.names(known, "/srv/b") == "/glance/"
+        assert before.names(known, "/opt/stack") == "/nova/"
+        assert before.names({}, "/srv/b") == ""
 
 
 class TestBeforeAndAfter:

@@ -93,6 +93,23 @@ def test_keys_of_wrong_kind_are_refused_by_the_schema(keys):
     ({"[[extra|$X]]": {"a": {"b": '"'}}}, '["[[extra|$X]]"].a.b', "double quote is not closed"),
     ({"[[extra|$X]]": {"a": {"b": {}}}}, '["[[extra|$X]]"].a.b', "a text, a number, true"),
     ({"A": "1", "[[local|localrc]]": {"A": "2"}}, '["[[local|localrc]]"].A', "stands there twice"),
+    ({"[[local|localrc]]": "A=1\nB='y\n"}, '["[[local|localrc]]"]', "line 2: bash cannot read"),
+    ("[[extra|$X]]\na='\n[[local|localrc]]\nA=1\nB='y\n[[extra|$Y]]\nb=1\n", "",
+     "line 5: bash cannot read it: unexpected EOF while looking for matching `''"),
+    ("A=$(ls\nB=1\n", "", "bash cannot read it"),
+    ("A=1\nif true; then\nB=1\n", "", "bash cannot read it: syntax error"),
+    ({"DEST": "srv/x"}, "DEST", "DEST must be an absolute path, with $HOME or $DEST in it at"),
+    ({"DEST+": "/x"}, '["DEST+"]', "DEST must be an absolute path"),
+    ({"DATA_DIR": "$(pwd)/data"}, "DATA_DIR", "DATA_DIR must be an absolute path"),
+    ({"DATA_DIR": "/srv/../etc"}, "DATA_DIR", "DATA_DIR must be an absolute path"),
+    ({"DEST": "/var/"}, "DEST", "a folder of its own, /var/stack say"),
+    ({"[[local|localrc]]": {"DEST": "$X"}}, '["[[local|localrc]]"].DEST', "an absolute path"),
+    ({"[[local|localrc]]": "DEST=$X"}, '["[[local|localrc]]"]', "DEST must be an absolute path"),
+    ("[[local|localrc]]\nDEST=$X/a\n", "", "DEST must be an absolute path"),
+    ({"A": "1", "[[local|localrc]]": "A=2"}, '["[[local|localrc]]"]', "stands there twice"),
+    ({"[[local|localrc]]": "A=2\n[[extra|$X]]"}, '["[[local|localrc]]"]', "line 2: another sec"),
+    ({"[[local|localrc]]": ["A=1"]}, '["[[local|localrc]]"]', "an object of variables, or the te"),
+    ({"[[local|localrc]]": None}, '["[[local|localrc]]"]', "an object of variables, or the text"),
     ("[[local|localrc]]\nA=1\n[[post-config]]\n", "", "line 3: a section is called"),
 ])
 def test_local_conf_that_cannot_be_written_is_a_mistake(local_conf, path, says):
@@ -102,6 +119,22 @@ def test_local_conf_that_cannot_be_written_is_a_mistake(local_conf, path, says):
     assert parse_path(found[0][0]) == parse_path("local_conf" + (
         path if path.startswith("[") else f".{path}" if path else ""))
     assert says in found[0][1]
+
+
+@pytest.mark.parametrize("text", [
+    "A='one\ntwo'\nB=\"a\n  it's\n\"\n", "# it's\nA=1 # don't\n", "A=$'it\\'s'\n",
+    "cat >x <<END\nit's\nEND\n", "case $A in b) C=1 ;; esac\n", "A=\"$'s\"\n",
+    "[[local|localrc]]\nA='one\n[[extra|$X]]\na='\n[[local|localrc]]\ntwo'\n", "",
+])
+def test_shell_in_a_whole_file_that_bash_can_read_is_no_mistake(text):
+    assert mistakes(local_conf=text) == []
+
+
+def test_whole_file_is_not_run_and_not_looked_at_without_bash(tmp_path, monkeypatch):
+    assert mistakes(local_conf=f"touch {tmp_path}/run\n$(touch {tmp_path}/run)\n") == []
+    assert not (tmp_path / "run").exists()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert mistakes(local_conf="A='y\n") == []
 
 
 def test_local_conf_that_is_refused_when_written_was_a_mistake_before():
@@ -132,6 +165,46 @@ def test_files_are_looked_for_before_anything_runs(tmp_path):
 def test_root_and_missing_repository_are_mistakes():
     assert [path for path, _ in mistakes(user="root", devstack_repo="/nonexistent/devstack")] == [
         "user", "devstack_repo"]
+
+
+@pytest.mark.parametrize(("keys", "path", "says"), [
+    ({"devstack_repo": "repos/x.git"}, "devstack_repo", "there is no repos/x.git on this machine"),
+    ({"devstack_repo": "./x"}, "devstack_repo", "URL with ://, or HOST:PATH"),
+    ({"git_base": "/nonexistent"}, "git_base", "no /nonexistent/openstack/devstack on this"),
+    ({"git_base": "./repos"}, "git_base", "a path must be absolute"),
+    ({"git_base": "repos", "devstack_repo": "git://192.0.2.1/d"}, "git_base", "must be absolute"),
+    ({"git_base": "~/repos"}, "git_base", "a path must be absolute"),
+])
+def test_path_that_is_no_repository_and_no_address_is_a_mistake(keys, path, says):
+    found = mistakes(**keys)
+
+    assert [where for where, _ in found] == [path]
+    assert says in found[0][1]
+
+
+@pytest.mark.parametrize("address", [
+    "git@host:devstack", "host:a/b", "[2001:db8::1]:a", "ops@[::1]:/a", "https://host/a",
+    "file:///srv/a",
+])
+def test_addresses_of_repositories_are_not_looked_for(address):
+    assert mistakes(devstack_repo=address) + mistakes(git_base=address) == []
+    assert warnings(git_base=address) == []
+
+
+def test_path_as_git_base_is_good_if_it_has_devstack_and_the_servers_are_told_of(tmp_path):
+    write_devstack(tmp_path / "openstack/devstack.git")
+
+    assert mistakes(git_base=str(tmp_path)) == []
+    assert "at this path of its own" in warnings(git_base=str(tmp_path))[0][1]
+    # The servers may have it alone.
+    assert mistakes(git_base="/nonexistent", devstack_repo="git://192.0.2.1/devstack") == []
+
+
+def test_relative_repository_begins_at_the_current_folder(tmp_path, monkeypatch):
+    write_devstack(tmp_path / "repos/x.git", ["master"])
+    monkeypatch.chdir(tmp_path)
+
+    assert mistakes(devstack_repo="repos/x.git") == []
 
 
 @pytest.fixture
@@ -227,6 +300,15 @@ def test_whole_file_is_warned_of_with_line_numbers():
 
     assert [message.split(":")[0] for _, message in warnings(local_conf=text)] == [
         "line 2", "line 3", "line 4", "line 6"]
+
+
+def test_localrc_section_as_text_is_warned_of_with_line_numbers():
+    found = warnings(local_conf={
+        "ENABLE_PLUGIN": "heat git://h/heat",
+        "[[local|localrc]]": "A=1\nUSE_SCREEN=True\nENABLED_SERVICES+=,h-eng\n"})
+
+    assert [(path, message.split(":")[0]) for path, message in found] == [
+        ('local_conf["[[local|localrc]]"]', "line 2")]
 
 
 @pytest.mark.parametrize(("password", "warned"), [
