@@ -132,12 +132,13 @@ def services_of(value: str) -> list[str]:
 
 
 def without_services(value: str) -> str:
-    """An ENABLED_SERVICES without those that are gone; the rest stays as it is written."""
+    """An ENABLED_SERVICES without those that are gone; as it is written if none of them is."""
     if not any(name in SERVICES for name in services_of(value)):
         return value
     quote = value[0] if value[0] in "\"'" and value[-1] == value[0] else ""
+    # What is left of ",x" begins with an empty name, so that its comma stays.
     names = [
-        name for name in value.strip(quote or " ").split(",")
-        if name.strip().lstrip("-") not in SERVICES
+        name for name in re.split(r"[,\s]+", value.strip(quote or " "))
+        if name.lstrip("-") not in SERVICES
     ]
     return quote + ",".join(names) + quote

@@ -29,6 +29,9 @@ PASSWORDS = {
     "SERVICE_PASSWORD": "service_password", "ADMIN_PASSWORD": "admin_password",
 }
 
+#: Keys of an object that are commands of DevStack's with names of services, in any case.
+SERVICE_COMMANDS = ("enable_service", "disable_service")
+
 #: A compute beside a controller, without and with an agent of its networks (DevStack's own way).
 _FAKE_COMPUTE = "n-cpu,placement-client"
 _COMPUTE = f"{_FAKE_COMPUTE},ovn-controller,ovs-vswitchd,ovsdb-server,q-ovn-metadata-agent"
@@ -128,17 +131,20 @@ def localrc_text(local_conf: Mapping[str, Any]) -> str:
 def _render_object(local_conf: Mapping[str, Any], defaults: Mapping[str, str]) -> str:
     mine, text = flat(local_conf), localrc_text(local_conf)
     set_here = set(mine) | set_whatever_happens(text)
-    lines = [LOCALRC]
+    lines, commands = [LOCALRC], list[str]()
     lines += [_assignment(key, value) for key, value in defaults.items() if key not in set_here]
     for key, value in mine.items():
         if key.upper() == "ENABLE_PLUGIN":
             lines += [f"enable_plugin {_one_line(key, plugin)}" for plugin in plugins(value)]
+        elif key.lower() in SERVICE_COMMANDS:
+            commands += _service_command(key.lower(), value)
         elif key in ("ENABLED_SERVICES", "ENABLED_SERVICES+") and isinstance(value, str):
             lines += _services(key, value)
         elif value is not None and key not in dropped.VARIABLES:
             lines.append(_assignment(key, value))
     lines += text.strip("\n").splitlines()
-    lines += _missing_client(local_conf)
+    # An ENABLED_SERVICES below these would undo them.
+    lines += [*_missing_client(local_conf), *commands]
     for key, value in local_conf.items():
         if key.startswith("[[") and key != LOCALRC:
             lines += ["", key, *_section(key, value)]
@@ -150,6 +156,24 @@ def plugins(value: Any) -> list[str]:
     if value is None or value == "":
         return []
     return [str(item).strip() for item in (value if isinstance(value, (list, tuple)) else [value])]
+
+
+def services(value: Any) -> list[str]:
+    """The names of an ``enable_service`` or ``disable_service``: a string, or a list."""
+    items = value if isinstance(value, (list, tuple)) else [value]
+    return [
+        name for item in items if item is not None
+        for name in dropped.signed_services(str(item))
+    ]
+
+
+def _service_command(command: str, value: Any) -> list[str]:
+    # To disable what is gone is right, to enable it is not.
+    names = [
+        name for name in services(value)
+        if command == "disable_service" or name not in dropped.SERVICES
+    ]
+    return [f"{command} {' '.join(names)}"] if names else []
 
 
 def _missing_client(local_conf: str | Mapping[str, Any]) -> list[str]:

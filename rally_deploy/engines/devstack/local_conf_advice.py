@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rally_deploy.config import sounds_secret
@@ -43,20 +43,30 @@ def warnings(config: str | Mapping[str, Any]) -> Iterator[Finding]:
 
 def _advice(key: str, value: Any, plugins: frozenset[str]) -> Iterator[str]:
     name, text = key.rstrip("+"), str(value)
+    bare = text.strip("\"'")
     if name in dropped.VARIABLES:
         yield f"DevStack has no {name} any more, it is ignored: {dropped.VARIABLES[name]}"
-    gone = dropped.VALUES.get(name, {}).get(text.strip("\"'"))
+    gone = dropped.VALUES.get(name, {}).get(bare)
     if gone:
         yield f"DevStack has no {name}={text} any more: {gone}"
     if name == "ENABLED_SERVICES" and isinstance(value, str):
-        for service in dict.fromkeys(dropped.services_of(value)):
-            advice = dropped.service_advice(service, plugins)
-            if service in dropped.SERVICES:
-                yield f"DevStack has no service {service} any more, it is ignored: {advice}"
-            elif advice:
-                yield f"DevStack itself has no service {service}: {advice}"
+        yield from _service_advice(dropped.services_of(value), plugins)
+    elif key.lower() == "enable_service":
+        yield from _service_advice(local_conf.services(value), plugins)
+    if key == "ENABLED_SERVICES+" and re.match(r"[\w-]", bare):
+        yield ("without a comma before it, it is joined to the name that the list ends with: "
+               f"write ,{bare}")
     if name not in dropped.VARIABLES and sounds_secret(name) and isinstance(value, str):
         yield from _password_advice(value)
+
+
+def _service_advice(names: Iterable[str], plugins: frozenset[str]) -> Iterator[str]:
+    for service in dict.fromkeys(names):
+        advice = dropped.service_advice(service, plugins)
+        if service in dropped.SERVICES:
+            yield f"DevStack has no service {service} any more, it is ignored: {advice}"
+        elif advice:
+            yield f"DevStack itself has no service {service}: {advice}"
 
 
 def _password_advice(value: str) -> Iterator[str]:
@@ -92,8 +102,8 @@ def _text_warnings(
     for number, line in localrc_lines(text):
         match = ASSIGNED.match(line.strip())
         if match:
-            for advice in _advice(match[1], match[3].strip(), plugins):
-                yield path, f"line {number}: {advice}"
+            found = _advice(match[1] + match[2], match[3].strip(), plugins)
+            yield from ((path, f"line {number}: {advice}") for advice in found)
     for number, header in sections(text):
         if META.match(header):
             for advice in _phase_advice(header):

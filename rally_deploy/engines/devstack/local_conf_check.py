@@ -9,6 +9,7 @@ from typing import Any
 from rally_deploy.config import path_text
 from rally_deploy.config.document import printable
 from rally_deploy.engines.devstack import folders, syntax
+from rally_deploy.engines.devstack.local_conf import SERVICE_COMMANDS, services
 from rally_deploy.engines.devstack.local_conf_text import (
     HEADER,
     LOCALRC,
@@ -23,6 +24,7 @@ Finding = tuple[str, str]
 
 _KEY = re.compile(r"[A-Za-z_]\w*(\[[\w\"'./+-]+\])?\+?\Z", re.ASCII)
 _PLUGIN = re.compile(r"[\w.-]+[ \t]+[^\s'\"`;|&<>()]+([ \t]+[^\s'\"`;|&<>()]+)?\Z", re.ASCII)
+_SERVICE = re.compile(r"\w[\w.-]*\Z", re.ASCII)
 
 _TWICE = "stands there twice: keep one of them"
 _WHY = {
@@ -84,6 +86,9 @@ def _variable_mistakes(path: str, key: str, value: Any) -> Iterator[Finding]:
     if key.upper() == "ENABLE_PLUGIN":
         yield from _plugin_mistakes(path, value)
         return
+    if key.lower() in SERVICE_COMMANDS:
+        yield from _service_mistakes(path, value)
+        return
     if not _KEY.match(key):
         yield path, (f"'{printable(key)}' is no name of a shell variable: letters, digits and _, "
                      "and a + at its end to add to it")
@@ -104,6 +109,13 @@ def _plugin_mistakes(path: str, value: Any) -> Iterator[Finding]:
             continue
         if not isinstance(plugin, str) or not _PLUGIN.match(plugin.strip()):
             yield where, "a plugin is written as 'NAME GIT_URL', or 'NAME GIT_URL BRANCH'"
+
+
+def _service_mistakes(path: str, value: Any) -> Iterator[Finding]:
+    for item in value if isinstance(value, (list, tuple)) else [value]:
+        if not isinstance(item, str) or not all(map(_SERVICE.match, services(item))):
+            yield path, "services are named as 'n-api n-cpu', or in a list"
+            return
 
 
 def _section_mistakes(key: str, value: Any) -> Iterator[Finding]:

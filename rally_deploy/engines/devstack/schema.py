@@ -49,7 +49,8 @@ CONFIG_SCHEMA: Mapping[str, Any] = {
         "local_conf": {
             "type": ["object", "string"], "x-alias": ["localrc"], "default": {},
             "description": "DevStack's local.conf: the variables of [[local|localrc]], "
-                           "ENABLE_PLUGIN (one or a list), other sections as "
+                           "ENABLE_PLUGIN, enable_service and disable_service (each one or a "
+                           "list), other sections as "
                            '{"[[post-config|$NOVA_CONF]]": {"DEFAULT": {...}}}; or the whole '
                            "file as a string",
         },

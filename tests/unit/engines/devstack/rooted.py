@@ -12,7 +12,7 @@ from rally_deploy.ssh.base import NoObserver, Result, Shell
 USER = getpass.getuser()
 
 #: Folders of the server; all else that its scripts name is the machine's own.
-FOLDERS = re.compile(r"(?<![\w./-])/(etc|opt/stack|srv|var|run|home)(?=/|\b)")
+FOLDERS = re.compile(r"(?<![\w./-])/(etc|opt/stack|srv|usr/local/bin|var|run|home)(?=/|\b)")
 
 #: Commands that tell only the folder's own accounts, or do nothing but note that they were called.
 STUBS = {
@@ -35,7 +35,8 @@ class RootedShell(Shell):
     def __init__(self, root):
         super().__init__(Server("192.0.2.10", name="ctl"), NoObserver())
         self.root, self.bin = root, root / "stubs"
-        for folder in ("stubs", "etc/systemd/system", "var/log/apt", "var/lib/apt", "opt"):
+        for folder in ("stubs", "etc/systemd/system", "var/log/apt", "var/lib/apt", "opt",
+                       "usr/local/bin"):
             (root / folder).mkdir(parents=True)
         for name, text in STUBS.items():
             self.stub(name, text)

@@ -19,6 +19,7 @@ _DEVSTACK = """
 DEST=/opt/stack
 ENABLED_SERVICES=key,n-cpu
 enable_plugin() { PLUGINS+="$*;"; }
+disable_service() { ENABLED_SERVICES+=",-$1"; }
 enable_service() { ENABLED_SERVICES+=",$1"; }
 declare -A GITBRANCH
 set -e

@@ -292,7 +292,13 @@ class TestFoldersElsewhere:
         server.write("/srv/b/data/theirs")
         assert stacked("/srv/b", "/srv/b/data", "/srv/b/data/mysql/x") == ["srv/b/data/theirs"]
 
-    def test_half_clone_there_is_mended_but_no_repository_of_before(self, server):
+    def test_broken_links_to_programs_there_go(self, server, remove):
+        for name, to in (("nova-manage", "/srv/b/x"), ("mine", "/srv/mine/x")):
+            server.path(f"/usr/local/bin/{name}").symlink_to(server.path(to))
+        remove(facts(server, folders={str(server.path("/srv/b")): None}))
+        assert server.below("/usr/local/bin") == ["mine"]
+
+    def test_names_of_before_are_those_of_the_folder(self):
         known = {"dest": "/nova/", "folders": {"/srv/b": "/glance/"}}
         assert before.names(known, "/srv/b") == "/glance/"
         assert before.names(known, "/opt/stack") == "/nova/"

@@ -98,6 +98,9 @@ def test_keys_of_wrong_kind_are_refused_by_the_schema(keys):
      "line 5: bash cannot read it: unexpected EOF while looking for matching `''"),
     ("A=$(ls\nB=1\n", "", "bash cannot read it"),
     ("A=1\nif true; then\nB=1\n", "", "bash cannot read it: syntax error"),
+    ({"disable_service": "a; reboot"}, "disable_service", "named as 'n-api n-cpu'"),
+    ({"ENABLE_SERVICE": ["a", 1]}, "ENABLE_SERVICE", "services are named as"),
+    ({"enable_service": {"a": 1}}, "enable_service", "services are named as"),
     ({"DEST": "srv/x"}, "DEST", "DEST must be an absolute path, with $HOME or $DEST in it at"),
     ({"DEST+": "/x"}, '["DEST+"]', "DEST must be an absolute path"),
     ({"DATA_DIR": "$(pwd)/data"}, "DATA_DIR", "DATA_DIR must be an absolute path"),
@@ -260,6 +263,39 @@ def test_service_that_devstack_dropped_is_warned_of_and_left_out(name):
         "local_conf.ENABLED_SERVICES", 'local_conf["ENABLED_SERVICES+"]']
     assert all("it is ignored" in message for _, message in found)
     assert local_conf.render(config, {}).splitlines()[1:] == ["ENABLED_SERVICES=key,mysql"]
+
+
+@pytest.mark.parametrize(("given", "written"), [
+    ("n-cpu n-net", "n-cpu"), ("n-net n-cpu,key", "n-cpu,key"), (", -n-net -key", ",-key"),
+])
+def test_service_that_is_gone_is_left_out_of_a_list_with_spaces(given, written):
+    text = local_conf.render({"ENABLED_SERVICES": given}, {})
+
+    assert len(warnings(local_conf={"ENABLED_SERVICES": given})) == 1
+    assert text.splitlines()[1] == f"ENABLED_SERVICES={written}"
+
+
+def test_service_that_is_gone_is_not_enabled_by_command_either():
+    config = {"enable_service": "n-net h-eng key"}
+
+    assert [message.split(":")[0] for _, message in warnings(local_conf=config)] == [
+        "DevStack has no service n-net any more, it is ignored",
+        "DevStack itself has no service h-eng"]
+    assert local_conf.render(config, {}).splitlines()[1:] == ["enable_service h-eng key"]
+    assert warnings(local_conf={"disable_service": "n-net"}) == []
+
+
+@pytest.mark.parametrize(("config", "warned"), [
+    ({"ENABLED_SERVICES+": "-n-cpu"}, True), ({"ENABLED_SERVICES+": "'key'"}, True),
+    ({"ENABLED_SERVICES+": ",-n-cpu"}, False), ({"ENABLED_SERVICES+": "$MORE"}, False),
+    ({"ENABLED_SERVICES+": " key"}, False), ({"ENABLED_SERVICES+": ""}, False),
+    ({"ENABLED_SERVICES": "key"}, False),
+    ("ENABLED_SERVICES=key\nENABLED_SERVICES+=n-api\n", True), ("ENABLED_SERVICES=key\n", False),
+])
+def test_services_added_without_a_comma_are_warned_of(config, warned):
+    found = [message for _, message in warnings(local_conf=config) if "without a comma" in message]
+
+    assert len(found) == warned
 
 
 def test_quoted_services_keep_their_quotes():

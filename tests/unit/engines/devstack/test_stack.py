@@ -144,6 +144,34 @@ class TestAttached:
         assert row.facts["after"]["dest"] == "/nova/"
 
 
+class TestFolders:
+    """DEST and DATA_DIR elsewhere, as local_conf has them."""
+
+    @pytest.fixture
+    def folders(self, rig):
+        machine, _, engine = rig
+        engine.config = {
+            **engine.config, "local_conf": {"DEST": "/srv/x", "DATA_DIR": "$DEST/data"}}
+        machine.answers['echo "time='] = (
+            "time=2026-11-21 10:00:00\nfolder /srv/x=/nova/mine/\nabove=/srv/y \n")
+        return {"/srv/x": "/nova/mine/", "/srv/x/data": None}
+
+    def test_what_is_in_them_is_recorded_before_and_after(self, rig, folders):
+        _, entity, engine = rig
+        row = stacked(engine, entity)
+        assert row.facts["folders"] == folders
+        assert row.facts["above"] == ["/srv/y"]
+        assert row.facts["after"]["folders"] == folders
+
+    def test_half_clones_are_mended_there_but_not_those_of_before(self, rig, folders):
+        machine, entity, engine = rig
+        states = iter(["ended 1", "ended 1"])
+        machine.answers[STATUS] = lambda: next(states, "ended 0")
+        stacked(engine, entity)
+        mended, = (text.splitlines()[0] for text in machine.scripts if "user=$1 dest=$2" in text)
+        assert mended.split()[-3:] == ["stack", "/srv/x", "/nova/mine/"]
+
+
 class TestPip:
     @pytest.mark.parametrize(("resource_id", "fast"), [("r1", True), (None, False)])
     def test_only_servers_made_for_it_compile_no_package_beforehand(self, rig, resource_id, fast):
