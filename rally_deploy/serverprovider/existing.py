@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rally_deploy.errors import UsageError
+from rally_deploy.hosts.credentials import TEXT_FORM, own_path, server_of
 from rally_deploy.model import Server
 from rally_deploy.serverprovider.base import ServerProvider
-
-_TEXT_FORM = r"^([^\s@:]+)@(\[[0-9A-Fa-f:.%\w]+\]|[^\s@:\[\]/-][^\s@:\[\]/]*)(?::([0-9]{1,5}))?\Z"
 
 _PATH_RULE = "~ is the user's home; a relative path is relative to the working directory"
 
@@ -37,7 +35,7 @@ _LOGIN: dict[str, Any] = {
 
 _SERVER: Mapping[str, Any] = {
     "type": ["object", "string"],
-    "pattern": _TEXT_FORM,
+    "pattern": TEXT_FORM,
     "description": "a server: {host, user, ...} or \"user@host\", \"user@host:port\", "
                    "\"user@[IPv6]\"",
     "required": ["host", "user"],
@@ -115,24 +113,6 @@ class ExistingServers(ServerProvider):
             self.deployment.ssh(server).run(["true"], quiet=True)
 
 
-def server_of(credential: Any) -> Server:
-    """The server of one entry of ``credentials``."""
-    if isinstance(credential, str):
-        found = re.match(_TEXT_FORM, credential)
-        if not found:
-            raise UsageError(f"{credential!r} is no user@host")
-        user, host, port = found.groups()
-        return Server(host=host.strip("[]"), user=user, port=int(port or 22))
-    fields = {key: value for key, value in credential.items() if value not in ("", None)}
-    known_hosts = fields.pop("known_hosts", None)
-    if "key" in fields:
-        fields["key"] = _file(fields["key"])
-    if "jump" in fields:
-        fields["jump"] = server_of(fields["jump"])
-    facts = {"known_hosts": _file(known_hosts)} if known_hosts else {}
-    return Server(**fields, facts=facts)
-
-
 def _way(credential: Any) -> str:
     """How a server is reached, for a person; its strings may still hold ``${env:NAME}``."""
     if isinstance(credential, str):
@@ -144,17 +124,13 @@ def _way(credential: Any) -> str:
     return f"{way}, through {_way(jump)}" if jump else way
 
 
-def _file(path: str) -> str:
-    return os.path.abspath(os.path.expanduser(path))
-
-
 def _missing_files(credential: Any, path: str) -> Iterator[tuple[str, str]]:
     if isinstance(credential, str):
         return
     for key in ("key", "known_hosts"):
-        if key in credential and not os.path.isfile(_file(credential[key])):
-            yield f"{path}.{key}", f"there is no file {_file(credential[key])}"
-        elif key in credential and not os.access(_file(credential[key]), os.R_OK):
-            yield f"{path}.{key}", f"{_file(credential[key])} must not be read by this user"
+        if key in credential and not os.path.isfile(own_path(credential[key])):
+            yield f"{path}.{key}", f"there is no file {own_path(credential[key])}"
+        elif key in credential and not os.access(own_path(credential[key]), os.R_OK):
+            yield f"{path}.{key}", f"{own_path(credential[key])} must not be read by this user"
     if "jump" in credential:
         yield from _missing_files(credential["jump"], f"{path}.jump")

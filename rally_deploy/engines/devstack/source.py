@@ -53,7 +53,7 @@ def fetch(node: Node, owner: str, repo: str, branch: str) -> None:
     :param owner: what it is marked with: nobody else takes it for theirs.
     """
     sent = ""
-    if is_local(repo):
+    if not is_address(repo):
         sent = f"{node.home}/.rdeploy-devstack.git"
         _send(node, repo, branch, sent)
     try:
@@ -88,13 +88,8 @@ def commit(node: Node) -> str:
     return shown.stdout.strip()
 
 
-def is_local(repo: str) -> bool:
-    """Whether it is a path of our machine, and no address."""
-    return repo.startswith(("/", "./", "../", "~")) or Path(repo).exists()
-
-
 def is_address(repo: str) -> bool:
-    """Whether it is a URL or HOST:PATH, so that a server finds it as we do."""
+    """Whether it is a URL or HOST:PATH, which a server finds as we do, and no path of ours."""
     return "://" in repo or bool(_HOST_AND_PATH.match(repo))
 
 
@@ -107,7 +102,7 @@ def is_there(repo: str) -> bool:
 def lacks(repo: str, branch: str) -> bool:
     """Whether a repository of this machine can be seen to have no such branch, tag or commit."""
     path = Path(repo).expanduser()
-    if not repo or not is_local(repo) or not path.exists():
+    if not repo or is_address(repo) or not path.exists():
         return False
     refs = [f"refs/heads/{branch}", f"refs/tags/{branch}"]
     try:

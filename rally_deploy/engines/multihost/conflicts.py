@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rally_deploy.config import path_text, plugin_name
+from rally_deploy.errors import UsageError
 from rally_deploy.hosts.addresses import host_network
+from rally_deploy.hosts.credentials import server_of
 
 #: Providers that name servers instead of making them.
 NAMED_SERVERS = ("ExistingServers", "DummyProvider")
@@ -26,8 +28,6 @@ _OF_A_CONTROLLER = (
 )
 _SERVICES = "ENABLED_SERVICES"
 _LOCALRC = "[[local|localrc]]"
-
-_LOGIN = re.compile(r"[^\s@]+@(\[[^\]]+\]|[^\s@:]+)(?::([0-9]+))?\Z")
 
 Finding = tuple[str, str]
 Path = tuple[str | int, ...]
@@ -84,20 +84,21 @@ def _networks_taken_twice(blocks: Sequence[Block]) -> Iterator[Finding]:
             start = containers.get("start_lxc_network")
             if not isinstance(start, str) or not start:
                 continue
-            said = _network_mistake(start, path, count, list(_named_servers(hosts)), taken)
+            servers = [server for _, server in _named_servers(hosts)]
+            said = _network_mistake(start, path, count, servers, taken)
             if said:
                 yield path_text((*where, "start_lxc_network")), said
 
 
 def _network_mistake(
-    start: str, path: Path, count: int, hosts: Sequence[tuple[int, str]],
+    start: str, path: Path, count: int, servers: Sequence[str],
     taken: dict[str, list[tuple[Any, Path]]],
 ) -> str:
     """What is wrong with the networks from ``start`` on; they are noted in ``taken``."""
-    if count > 1 and hosts:
+    if count > 1 and servers:
         return (f"each of the {count} nodes would make {start} on the same host: leave it out, "
                 "or give each node a block of its own")
-    for number, (_, server) in enumerate(hosts):
+    for number, server in enumerate(servers):
         try:
             network = host_network(start, number)
         except ValueError:
@@ -134,16 +135,11 @@ def _named_servers(provider: Any) -> Iterator[tuple[int, str]]:
 
 
 def _identity(entry: Any) -> str:
-    """The same for one server in all its forms, as ``Server.identity``; empty if it is none."""
-    if isinstance(entry, str):
-        login = _LOGIN.match(entry)
-        return f"{login[1].strip('[]').lower()}:{int(login[2] or 22)}" if login else ""
-    if not isinstance(entry, Mapping) or not isinstance(entry.get("host"), str):
+    """The same for one server in all its forms; empty if it is none."""
+    try:
+        return server_of(entry).identity.lower()
+    except (AttributeError, TypeError, ValueError, UsageError):
         return ""
-    own = f"{entry['host'].lower()}:{entry.get('port') or 22}"
-    if entry.get("connection") == "local":
-        own = "local"
-    return f"{_identity(entry['jump'])}>{own}" if entry.get("jump") else own
 
 
 def _no_controller(controller: Any) -> Iterator[Finding]:

@@ -11,9 +11,10 @@ from rally_deploy.errors import (
     Unreachable,
     UsageError,
 )
+from rally_deploy.hosts.credentials import server_of
 from rally_deploy.model import Server
 from rally_deploy.plugins import Registry
-from rally_deploy.serverprovider.existing import ExistingServers, server_of
+from rally_deploy.serverprovider.existing import ExistingServers
 from rally_deploy.ssh.base import Result, Shell
 from rally_deploy.testing.contract import ProviderContract, open_deployer, open_deployment
 

@@ -137,13 +137,13 @@ class TestPipSettings:
 class TestSource:
     @pytest.mark.parametrize("repo", ["/srv/devstack.git", "~/devstack", "./devstack"])
     def test_path_is_local(self, repo):
-        assert source.is_local(repo)
+        assert not source.is_address(repo)
 
     @pytest.mark.parametrize("repo", [
         "https://example.org/devstack", "git://192.0.2.1/openstack/devstack", "git@host:devstack",
     ])
     def test_address_is_not_local(self, repo):
-        assert not source.is_local(repo)
+        assert source.is_address(repo)
 
     def test_local_repository_is_sent_as_one_commit(self, tmp_path):
         repo = write_devstack(tmp_path / "devstack.git")
